@@ -5,58 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, Protocol
 
-Headers = Sequence[tuple[str, bytes]]
+from everlog.domain.record import Headers, LogRecord, Position, Record
 
-
-class LogRecord(Protocol):
-    """A record as it lies on the log.
-
-    ``aiokafka.ConsumerRecord`` has this shape already, so the hot path wraps nothing; ``Record`` is the same
-    for records that come from elsewhere (archive, tests).
-    """
-
-    @property
-    def partition(self) -> int:
-        """The partition, from 0."""
-
-    @property
-    def offset(self) -> int:
-        """The offset within its partition, from 0, dense."""
-
-    @property
-    def timestamp(self) -> int:
-        """The broker's append time, milliseconds since 1970."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The raw key, ``tenant/session``."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The raw value, one JSON document."""
-
-    @property
-    def headers(self) -> Headers:
-        """The raw headers in their order."""
-
-
-class Record(NamedTuple):
-    """A ``LogRecord`` of our own making."""
-
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
-
-
-class Position(NamedTuple):
-    """Where a record lies: era of the topic, partition, offset. Ordered within one partition."""
-
-    era: int
-    partition: int
-    offset: int
+__all__ = ["Appender", "Bounds", "Headers", "LogIdentity", "LogReader", "LogRecord", "LogTrimmer", "Position", "Record"]
 
 
 class Bounds(NamedTuple):

@@ -1,0 +1,140 @@
+"""Folding a stretch of a partition: records grouped by session, each session folded in order of offset.
+
+A record is judged once: what a document's position says was folded is skipped, and its outcome taken from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from everlog.domain.decoding import KNOWN_RULES, decode
+from everlog.domain.event import Malformed
+from everlog.domain.record import LogRecord, partition_of
+from everlog.domain.state import State, step
+from everlog.domain.stored import Loaded, Rejection, StoredSession, TimelineEntry, rejection_of
+from everlog.domain.verdicts import FOREIGN, Accepted, Reason, Rejected, pack
+from everlog.schemas.errors import IntegrityError
+from everlog.schemas.identifiers import well_formed_key
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """Which records are folded: a partition of an era, and the watermark that they begin at."""
+
+    era: int
+    partition: int
+    watermark: int
+
+
+class SessionFold(msgspec.Struct):
+    """What one session's records of a stretch come to.
+
+    ``document`` is None where nothing is to be stored: no session, or all records were folded before.
+    """
+
+    key: str
+    document: StoredSession | None
+    entries: list[TimelineEntry]
+    rejections: list[Rejection]
+    outcomes: list[tuple[int, int]]
+    """(offset, packed outcome) of each of its records."""
+
+
+class UnknownRulesError(IntegrityError):
+    """An event was written under rules that this reader does not know: the partition must halt."""
+
+
+def route(
+    records: Iterable[LogRecord], partition: int, partitions: int
+) -> tuple[dict[str, list[LogRecord]], list[tuple[int, int]]]:
+    """Records by session key, and the outcomes of those that belong to no session.
+
+    A record belongs to none without a well-formed key, or where its key's hash says another partition.
+    """
+    sessions: dict[str, list[LogRecord]] = {}
+    foreign: list[tuple[int, int]] = []
+    for record in records:
+        key = well_formed_key(record.key)
+        if key is None or partition_of(record.key or b"", partitions) != partition:
+            foreign.append((record.offset, FOREIGN))
+        else:
+            sessions.setdefault(key, []).append(record)
+    return sessions, foreign
+
+
+def fold_session(key: str, loaded: Loaded | None, records: Sequence[LogRecord], stretch: Stretch) -> SessionFold:
+    """Fold a session's records onto its document; the state in ``loaded`` is changed in place.
+
+    Raises ``UnknownRulesError``, and ``IntegrityError`` when the document says that it holds records whose outcomes
+    are gone.
+    """
+    stored = loaded.stored if loaded is not None else None
+    fold = _Fold(key, stored.state if stored is not None else None, stretch)
+    earlier = [pair for pair in stored.outcomes if pair[0] >= stretch.watermark] if stored is not None else []
+    fresh = records
+    if stored is not None and stored.era == stretch.era and stored.offset >= records[0].offset:
+        fresh = [record for record in records if record.offset > stored.offset]
+        fold.recall(dict(earlier), records[: len(records) - len(fresh)])
+    for record in fresh:
+        fold.add(record)
+    document = None
+    if fresh and fold.state is not None:
+        known = {offset for offset, _ in earlier}
+        document = StoredSession(
+            key=key,
+            era=stretch.era,
+            partition=stretch.partition,
+            offset=fresh[-1].offset,
+            state=fold.state,
+            revision=stored.revision + 1 if stored is not None else 1,
+            timeline_from=stored.timeline_from if stored is not None else 1,
+            outcomes=[*earlier, *(pair for pair in fold.outcomes if pair[0] not in known)],
+        )
+    return SessionFold(key, document, fold.entries, fold.rejections, fold.outcomes)
+
+
+class _Fold:
+    """The running fold of one session."""
+
+    def __init__(self, key: str, state: State | None, stretch: Stretch) -> None:
+        self.key, self.state, self.stretch = key, state, stretch
+        self.entries: list[TimelineEntry] = []
+        self.rejections: list[Rejection] = []
+        self.outcomes: list[tuple[int, int]] = []
+
+    def recall(self, earlier: dict[int, int], records: Sequence[LogRecord]) -> None:
+        """Take the outcomes of records that were folded before from the document."""
+        for record in records:
+            if record.offset not in earlier:
+                raise IntegrityError(f"the document of {self.key} holds offset {record.offset} without its outcome")
+            self.outcomes.append((record.offset, earlier[record.offset]))
+
+    def add(self, record: LogRecord) -> None:
+        """Judge and fold the next record."""
+        event = decode(record.value)
+        if isinstance(event, Malformed):
+            version = self.state.version if self.state is not None else 0
+            self._reject(record, event.id, Rejected(Reason.MALFORMED, version, (event.detail,)))
+            return
+        if event.key != self.key:
+            self.outcomes.append((record.offset, FOREIGN))
+            return
+        if event.rules > KNOWN_RULES:
+            raise UnknownRulesError(
+                f"offset {record.offset} of partition {self.stretch.partition} was written under rules {event.rules}, "
+                f"this reader knows {KNOWN_RULES}",
+                hint="Upgrade this service",
+            )
+        self.state, verdict = step(self.state, event)
+        if isinstance(verdict, Rejected):
+            self._reject(record, event.id, verdict)
+            return
+        self.outcomes.append((record.offset, pack(verdict)))
+        if isinstance(verdict, Accepted):
+            self.entries.append(TimelineEntry(verdict.version, record.offset, record.timestamp, record.value or b""))
+
+    def _reject(self, record: LogRecord, event_id: str | None, verdict: Rejected) -> None:
+        place = f"{self.stretch.era}/{self.stretch.partition}/{record.offset}"
+        self.outcomes.append((record.offset, pack(verdict)))
+        self.rejections.append(rejection_of(self.key, event_id, place, record.offset, record.timestamp, verdict))

@@ -1,0 +1,67 @@
+"""A session's state: its standing and its view, the fold's one step, and the state hash."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from everlog.domain.decide import decide
+from everlog.domain.event import Event
+from everlog.domain.standing import Standing
+from everlog.domain.types.session import SessionCreated
+from everlog.domain.verdicts import WITHOUT_SLOT, Accepted, Rejected, Verdict
+from everlog.domain.view import View
+
+_NOT_HASHED: Final = frozenset({"ring", "rules"})
+_HASHED: Final = tuple(name for name in Standing.__struct_fields__ if name not in _NOT_HASHED)
+_hashing_encoder = msgspec.msgpack.Encoder(order="sorted")
+
+
+class State(msgspec.Struct):
+    """The state of a session. A fold owns its working copy and changes it in place."""
+
+    key: str
+    """``tenant/session``"""
+    standing: Standing
+    view: View
+
+    @property
+    def version(self) -> int:
+        """How many events of the session were accepted."""
+        return self.standing.version
+
+
+def evolve(state: State | None, event: Event, version: int) -> State:
+    """The state after an accepted event that made ``version``; changes and returns the same object."""
+    payload = event.payload
+    if isinstance(payload, SessionCreated):
+        return State(event.key, payload.first_standing(event.content_hash, event.rules), payload.first_view(event.time))
+    assert state is not None  # noqa: S101 (a type narrowing: decide accepts nothing but a creation without a state)
+    payload.advance(state.standing, version)
+    payload.show(state.view, version)
+    state.standing.version = version
+    state.standing.rules = max(state.standing.rules, event.rules)
+    state.view.updated_at = event.time
+    return state
+
+
+def step(state: State | None, event: Event) -> tuple[State | None, Verdict]:
+    """Judge an event and fold it: the state that follows, and the verdict."""
+    verdict = decide(state.standing if state is not None else None, event)
+    if isinstance(verdict, Accepted):
+        state = evolve(state, event, verdict.version)
+        state.standing.ring.remember(event.id_hash, event.content_hash, verdict)
+    elif isinstance(verdict, Rejected) and state is not None and verdict.reason not in WITHOUT_SLOT:
+        state.standing.ring.remember(event.id_hash, event.content_hash, verdict)
+    return state, verdict
+
+
+def state_hash(state: State) -> str:
+    """The hash that is equal wherever and whenever the same history was folded, hex.
+
+    Over the sorted MessagePack of identity, standing (without recent outcomes and rules number) and view.
+    """
+    hashed = [state.key, {name: getattr(state.standing, name) for name in _HASHED}, state.view]
+    return sha256(_hashing_encoder.encode(hashed)).hexdigest()

@@ -1,0 +1,42 @@
+"""Several events as one: all or nothing, one version, one timeline entry, one outcome."""
+
+from __future__ import annotations
+
+from everlog.domain.event import Payload
+from everlog.domain.standing import Standing
+from everlog.domain.verdicts import Rejected
+from everlog.domain.view import View
+
+
+class BatchAppended(Payload, frozen=True):
+    """The inner payloads, in order."""
+
+    events: tuple[Payload, ...]
+
+    def is_plain(self) -> bool:
+        """As its events are."""
+        return all([payload.is_plain() for payload in self.events])  # noqa: C419 (visit all)
+
+    def conflict(self, standing: Standing) -> tuple[str, ...]:
+        """Expected key versions compare with the standing before the batch."""
+        return tuple(key for payload in self.events for key in payload.conflict(standing))
+
+    def refusal(self, standing: Standing) -> Rejected | None:
+        """The first inner event that is refused on what those before it leave; names its index."""
+        scratch = standing.scratch()
+        for index, payload in enumerate(self.events):
+            refused = payload.refusal(scratch)
+            if refused is not None:
+                return refused._replace(detail=(f"events[{index}]", *refused.detail))
+            payload.advance(scratch, standing.version + 1)
+        return None
+
+    def advance(self, standing: Standing, version: int) -> None:
+        """Each in order, under one version."""
+        for payload in self.events:
+            payload.advance(standing, version)
+
+    def show(self, view: View, version: int) -> None:
+        """Each in order, under one version."""
+        for payload in self.events:
+            payload.show(view, version)
