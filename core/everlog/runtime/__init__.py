@@ -1,1 +1,1 @@
-"""TBD."""
+"""What every service runs on: settings, logs, metrics, deadlines."""
