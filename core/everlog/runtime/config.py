@@ -9,10 +9,18 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self, TypeVar
+from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from everlog.schemas.errors import ConfigurationError
 
@@ -30,23 +38,70 @@ def state_directory() -> Path:
     return (Path(base) if base else Path.home() / ".local" / "state") / "everlog"
 
 
-class RoomSettings(BaseModel):
+def for_room(room: str) -> SettingsConfigDict:
+    """The configuration of a room's settings class."""
+    return SettingsConfigDict(
+        env_prefix=f"{ENVIRONMENT_PREFIX}_{room.upper()}__", frozen=True, extra="forbid", str_strip_whitespace=True
+    )
+
+
+class RoomSettings(BaseSettings):
     """Base of the settings of a room."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
-
-    room: ClassVar[str]
 
     @classmethod
     def load(cls, **flags: Any) -> Self:
         """The settings in force; flags that are None do not count. Raises ``ConfigurationError``."""
-        return load_all(cls, **{cls.room: flags})[0]
+        settings = load_all({cls: flags})[0]
+        assert isinstance(settings, cls)  # noqa: S101 (a type narrowing)
+        return settings
+
+    @classmethod
+    def room(cls) -> str:
+        """The room's name: its table in the file."""
+        return str(cls.model_config["env_prefix"]).removeprefix(f"{ENVIRONMENT_PREFIX}_").rstrip("_").lower()
+
+    @classmethod
+    def variable(cls, field: str) -> str:
+        """The environment variable of a setting."""
+        return f"{cls.model_config['env_prefix']}{field.upper()}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then the environment, then files that it names, then the settings file."""
+        table = _read_file().get(cls.room(), {})
+        return init_settings, env_settings, _NamedFiles(settings_cls), InitSettingsSource(settings_cls, table)
+
+
+class _NamedFiles(PydanticBaseSettingsSource):
+    """Values from the files that ``..._FILE`` variables name."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The stripped text of the named file; None where no variable names one."""
+        name = f"{self.config['env_prefix']}{field_name.upper()}_FILE"
+        if name not in os.environ:
+            return None, field_name, False
+        path = Path(os.environ[name])
+        try:
+            return path.read_text(encoding="utf-8").strip(), field_name, False
+        except OSError as error:
+            raise ConfigurationError(f"{name}: cannot read {path}: {error.strerror}") from None
+
+    def __call__(self) -> dict[str, Any]:
+        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 class KafkaSettings(RoomSettings):
     """The log."""
 
-    room = "kafka"
+    model_config = for_room("kafka")
 
     brokers: str = Field(default="127.0.0.1:9092", description="host:port, several by comma")
     topic: str = Field(default="everlog.events", pattern=r"^[a-z][a-z0-9._-]{0,199}$", description="Without the era")
@@ -68,7 +123,7 @@ class KafkaSettings(RoomSettings):
 class RedisSettings(RoomSettings):
     """The hot store."""
 
-    room = "redis"
+    model_config = for_room("redis")
 
     url: SecretStr = Field(default=SecretStr("redis://127.0.0.1:6379/0"))
     idle_ttl_s: int = Field(default=86_400, ge=60, description="A session that nobody touches leaves the hot tier")
@@ -78,7 +133,7 @@ class RedisSettings(RoomSettings):
 class MongoSettings(RoomSettings):
     """The warm store and the control store."""
 
-    room = "mongo"
+    model_config = for_room("mongo")
 
     url: SecretStr = Field(default=SecretStr("mongodb://127.0.0.1:27017"))
     view_database: str = Field(default="everlog_views", pattern=r"^[A-Za-z0-9_-]{1,60}$")
@@ -89,7 +144,7 @@ class MongoSettings(RoomSettings):
 class S3Settings(RoomSettings):
     """The cold store."""
 
-    room = "s3"
+    model_config = for_room("s3")
 
     endpoint_url: str | None = Field(default=None, description="None = AWS")
     bucket: str = Field(default="everlog", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
@@ -99,21 +154,16 @@ class S3Settings(RoomSettings):
     secret_key: SecretStr | None = None
 
 
-Room = TypeVar("Room", bound=RoomSettings)
-
-
-def load_all(*rooms: type[Room], **flags: dict[str, Any]) -> list[Room]:
-    """The settings of several rooms; ``flags`` by room name.
+def load_all(rooms: Mapping[type[RoomSettings], Mapping[str, Any]]) -> list[RoomSettings]:
+    """The settings of several rooms, each with its flags.
 
     Raises ``ConfigurationError`` that lists every wrong setting of all of them.
     """
-    tables = _read_file()
-    loaded: list[Room] = []
+    loaded: list[RoomSettings] = []
     problems: list[str] = []
-    for room in rooms:
-        given = {name: value for name, value in flags.get(room.room, {}).items() if value is not None}
+    for room, flags in rooms.items():
         try:
-            loaded.append(room.model_validate({**tables.get(room.room, {}), **_from_environment(room), **given}))
+            loaded.append(room(**{name: value for name, value in flags.items() if value is not None}))
         except ValidationError as error:
             problems += [_problem(room, detail) for detail in error.errors(include_input=False, include_url=False)]
     if problems:
@@ -121,29 +171,9 @@ def load_all(*rooms: type[Room], **flags: dict[str, Any]) -> list[Room]:
     return loaded
 
 
-def variable(room: type[RoomSettings], field: str) -> str:
-    """The environment variable of a setting."""
-    return f"{ENVIRONMENT_PREFIX}_{room.room.upper()}__{field.upper()}"
-
-
 def _problem(room: type[RoomSettings], detail: Any) -> str:
     field = ".".join(str(step) for step in detail["loc"])
-    return f"{variable(room, field)} ({room.room}.{field} in a file): {detail['msg']}"
-
-
-def _from_environment(room: type[RoomSettings]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for field in room.model_fields:
-        name = variable(room, field)
-        if name in os.environ:
-            found[field] = os.environ[name]
-        elif f"{name}_FILE" in os.environ:
-            path = Path(os.environ[f"{name}_FILE"])
-            try:
-                found[field] = path.read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise ConfigurationError(f"{name}_FILE: cannot read {path}: {error.strerror}") from None
-    return found
+    return f"{room.variable(field)} ({room.room()}.{field} in a file): {detail['msg']}"
 
 
 def _read_file() -> dict[str, dict[str, Any]]:
