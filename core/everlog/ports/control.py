@@ -36,6 +36,8 @@ class Request(msgspec.Struct, frozen=True):
     """Session keys, at most ``REQUEST_SESSIONS``."""
     proved_offset: int = 0
     """Of an eviction: only what lies wholly below this offset of the partition may go."""
+    keep_entries: int = 0
+    """Of an eviction of timelines: how many of the newest entries stay warm."""
     done: int | None = None
     """How many sessions were changed; None while the request waits."""
     error: str | None = None
