@@ -9,14 +9,11 @@ from typing import NamedTuple, TypeVar
 import msgspec
 import zstandard
 
-from everlog.archive.manifest import MANIFEST_FORMAT, BloomObject, Head, Manifest
+from everlog.archive.manifest import MANIFEST_FORMAT, Head, Manifest
 from everlog.schemas.errors import ArchiveDamagedError
 
 MANIFEST_COMPRESSION_LEVEL = 9
 """zstd level of manifests: they are written once and read by every reader."""
-
-MANIFEST_BYTES_LIMIT = 256 << 20
-"""Largest manifest after decompression: half a million segments; more means damage."""
 
 Blooms = Mapping[str, bytes]
 """Bloom filters by the key of their segment."""
@@ -52,7 +49,7 @@ def decode_manifest(data: bytes, *, sha256: str, what: str = "a manifest") -> Ma
     """The manifest, after its sha256 was proved. Raises ``ArchiveDamagedError``."""
     check_sha256(data, sha256, what)
     try:
-        plain = zstandard.ZstdDecompressor().decompress(data, max_output_size=MANIFEST_BYTES_LIMIT)
+        plain = zstandard.ZstdDecompressor().decompress(data)
     except zstandard.ZstdError as error:
         raise ArchiveDamagedError(f"{what} cannot be decompressed: {error}") from error
     return _decode(plain, Manifest, what)
@@ -94,11 +91,6 @@ def join_blooms(manifest: Manifest, blooms: Blooms) -> tuple[Manifest, bytes]:
         pieces.append(bloom)
         offset += len(bloom)
     return msgspec.structs.replace(manifest, segments=tuple(entries)), b"".join(pieces)
-
-
-def with_bloom_object(manifest: Manifest, bloom: BloomObject | None) -> Manifest:
-    """The manifest that names this bloom object."""
-    return msgspec.structs.replace(manifest, bloom=bloom)
 
 
 def split_blooms(manifest: Manifest, data: bytes) -> dict[str, bytes]:

@@ -9,6 +9,8 @@ Times are milliseconds since 1970, None = not yet. Integers are 64-bit.
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 
 from everlog.archive.segment import EncodedSegment
@@ -22,8 +24,8 @@ MANIFEST_FORMAT = 1
 class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One segment: where it is, the offsets ``[first, next)``, and everything that proves and finds its rows.
 
-    ``min_session`` and ``max_session`` bound its session keys; ``bloom_offset`` and ``bloom_length`` are its slice of the
-    partition's bloom object; ``writer_epoch`` is the epoch of the writer that made it.
+    ``min_session`` and ``max_session`` bound its session keys; ``bloom_offset`` and ``bloom_length`` are its slice of
+    the partition's bloom object; ``writer_epoch`` is the epoch of the writer that made it.
     """
 
     key: str
@@ -70,8 +72,9 @@ class BloomObject(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The archive of one partition of one era.
 
-    ``segments`` are sorted by interval, then session, and tile ``[0, next_offset)``; records below ``trim_ok_offset`` were
-    compared with the log once more and may be trimmed from it; ``previous_sha256`` is that of the manifest before.
+    ``segments`` are sorted by interval, then session, and tile ``[0, next_offset)``; records below ``trim_ok_offset``
+    were compared with the log once more and may be trimmed from it; ``previous`` and ``previous_sha256`` name
+    the manifest before.
     """
 
     format: int = MANIFEST_FORMAT
@@ -82,6 +85,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     partition: int
     seq: int = 0
     epoch: int = 0
+    previous: str = ""
     previous_sha256: str = ""
     next_offset: int = 0
     trim_ok_offset: int = 0
@@ -93,8 +97,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Head(msgspec.Struct, frozen=True, kw_only=True):
     """HEAD: which manifest is valid, and which writer may publish the next.
 
-    ``writer`` is chosen at random by each writer: two that take over at once would otherwise hold equal HEADs, and the one
-    that lost could believe that only its reply was lost.
+    ``writer`` is chosen at random by each writer: two that take over at once would otherwise hold equal HEADs, and the
+    one that lost could believe that only its reply was lost.
     """
 
     format: int = MANIFEST_FORMAT
@@ -171,7 +175,9 @@ def prove(manifest: Manifest, upto: int, at: int) -> Manifest:
 
 def successor(manifest: Manifest, head: Head) -> Manifest:
     """``manifest`` stamped as the one that follows ``head``: next number, the writer's epoch, the link back."""
-    return msgspec.structs.replace(manifest, seq=head.seq + 1, epoch=head.epoch, previous_sha256=head.sha256)
+    return msgspec.structs.replace(
+        manifest, seq=head.seq + 1, epoch=head.epoch, previous=head.manifest, previous_sha256=head.sha256
+    )
 
 
 def takeover(head: Head, writer: str) -> Head:
@@ -185,7 +191,7 @@ def check_identity(manifest: Manifest, identity: LogIdentity) -> None:
     if archived != identity:
         raise LogLostError(
             f"the archive of partition {manifest.partition} belongs to {archived}, the log is {identity}",
-            hint="If the old log is lost or its partition count changed, go on in a new era: everlog archive adopt --new-era",
+            hint="If the old log is lost or has other partitions now, begin a new era: everlog archive adopt --new-era",
         )
 
 
@@ -196,17 +202,15 @@ def check_tiling(manifest: Manifest) -> None:
     their rows add up to the interval.
     """
     where = f"manifest {manifest.seq} of partition {manifest.partition}"
-    end, at = 0, 0
-    segments = manifest.segments
-    while at < len(segments):
-        first, next_ = segments[at].first, segments[at].next
-        parts = [entry for entry in segments[at:] if (entry.first, entry.next) == (first, next_)]
+    end = 0
+    for (first, next_), group in itertools.groupby(manifest.segments, key=lambda entry: (entry.first, entry.next)):
+        parts = list(group)
         if first != end:
             raise IntegrityError(f"{where}: a segment begins at {first} where {end} belongs")
         if next_ <= first or sum(part.rows for part in parts) != next_ - first:
             raise IntegrityError(f"{where}: the rows of [{first}, {next_}) do not fill it")
         _check_parts(where, parts)
-        end, at = next_, at + len(parts)
+        end = next_
     if end != manifest.next_offset:
         raise IntegrityError(f"{where}: its segments end at {end}, it says {manifest.next_offset}")
     if not 0 <= manifest.trim_ok_offset <= manifest.next_offset:
@@ -214,6 +218,6 @@ def check_tiling(manifest: Manifest) -> None:
 
 
 def _check_parts(where: str, parts: list[ManifestEntry]) -> None:
-    for before, after in zip(parts, parts[1:], strict=False):
+    for before, after in itertools.pairwise(parts):
         if not before.max_session < after.min_session:
             raise IntegrityError(f"{where}: the parts {before.key} and {after.key} overlap")

@@ -15,6 +15,7 @@ are values in ``everlog.domain``, and become errors only at the SDK.
     │   ├── VersionConflictError
     │   ├── KeyConflictError
     │   ├── FencedError
+    │   ├── FencedWriterError          another process took over an archive
     │   ├── ClosedError / DormantError
     │   ├── UnknownReferenceError / IdempotencyKeyReusedError / RetryExpiredError
     │   └── RejectedError              any other verdict of the law
@@ -131,6 +132,10 @@ class KeyConflictError(ConflictError):
 
 class FencedError(ConflictError):
     """The writer's lease epoch is not the one that is held."""
+
+
+class FencedWriterError(ConflictError):
+    """Another writer took over a partition's archive; this one must stop writing it."""
 
 
 class ClosedError(ConflictError):
