@@ -1,0 +1,19 @@
+"""What the projector counts. Never a session id as a label."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+events_total = Counter("everlog_projector_events_total", "Records folded or passed over")
+verdicts_total = Counter("everlog_verdicts_total", "Verdicts of the log", ["verdict"])
+lag_events = Gauge("everlog_projector_lag_events", "Records behind the log's end", ["partition"])
+last_flush_seconds = Gauge("everlog_projector_last_flush_seconds", "When a batch was last stored, seconds since 1970")
+batch_seconds = Histogram(
+    "everlog_projector_batch_seconds",
+    "Time of a batch by stage",
+    ["stage"],
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+)
+rehydrate_seconds = Histogram("everlog_rehydrate_seconds", "Time to bring a stub's state back")
+evictions_total = Counter("everlog_evictions_total", "Sessions whose entries or state left the warm store", ["kind"])
+hot_failures_total = Counter("everlog_projector_hot_failures_total", "Batches whose hot write failed")

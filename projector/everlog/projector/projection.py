@@ -1,0 +1,217 @@
+"""Applying batches of the log to the stores, exactly once in effect. Knows nothing of Faust.
+
+The order of a batch, and why:
+
+ 1. The batch must begin at the watermark, and is routed to its sessions.
+ 2. Their documents come from the cache or, in bulk, from the warm store; a stub gets its state back.
+ 3. Each session's records are judged and folded.
+ 4. Timeline entries and rejections are inserted: readers ignore entries above the document's version, so early is
+    harmless, and late would leave a version without its entry.
+ 5. Session documents are written onto the base that they were folded from. A moved base means that another owner was
+    here: load, skip what it folded, fold the rest, write again.
+ 6. The outcomes are stored and the watermark moves by compare-and-set. If that fails the batch is not ours: nothing
+    goes to the hot store or is published.
+ 7. The hot store gets the states and new entries, then the outcomes are published.
+ 8. The cache takes the new states. (The caller commits the group's offset, which is for dashboards.)
+
+A crash after any step repeats the batch from step 1: inserts are there already, documents say by their position what
+they hold, and carry the outcomes of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from everlog.domain.fold import SessionFold, Stretch, fold_session, route
+from everlog.domain.record import LogRecord
+from everlog.domain.stored import Loaded
+from everlog.domain.verdicts import unpack
+from everlog.ports.history import History
+from everlog.ports.hot import HotWrite, Outcomes
+from everlog.ports.log import LogIdentity, LogReader
+from everlog.ports.warm import ClosedBatch, SessionWrite, WarmStore, Written
+from everlog.projector import metrics
+from everlog.projector.cache import StateCache
+from everlog.projector.ports import ResumeError
+from everlog.projector.rehydration import rehydrate
+from everlog.projector.stores import HotSide, retried
+from everlog.schemas.errors import IntegrityError
+
+MOVED_BASE_ROUNDS: Final = 3
+"""How often a batch is folded again onto a moved base before the watermark is read anew: a zombie moves it once."""
+
+_log = structlog.get_logger(__name__)
+
+
+class OwnedPartition:
+    """A partition that this worker owns: its watermark, its cached states, and who works on it now."""
+
+    def __init__(self, partition: int, cached_sessions: int) -> None:
+        self.partition = partition
+        self.watermark = 0
+        self.cache = StateCache(cached_sessions)
+        self.lock = asyncio.Lock()
+        """Held by a batch or by a request, never by both."""
+
+
+class Projection:
+    """The sink of the log: one generation's fold into its stores."""
+
+    def __init__(
+        self,
+        *,
+        identity: LogIdentity,
+        warm: WarmStore,
+        hot: HotSide,
+        log: LogReader,
+        history: History,
+        cached_sessions: int,
+    ) -> None:
+        self.identity, self.warm, self.hot, self.history = identity, warm, hot, history
+        self._log, self._cached_sessions = log, cached_sessions
+        self.owned: dict[int, OwnedPartition] = {}
+
+    async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
+        """The watermark of each partition, after replaying what the log itself no longer holds."""
+        return {partition: await self._take_over(partition) for partition in partitions}
+
+    async def revoked(self, partitions: Sequence[int]) -> None:
+        """Forget these partitions."""
+        for partition in partitions:
+            self.owned.pop(partition, None)
+
+    async def apply(self, partition: int, records: Sequence[LogRecord]) -> None:
+        """Fold a batch and store it in the order above.
+
+        Raises ``ResumeError`` when the batch is not the next one or somebody else moved what it was folded from,
+        ``UnavailableError`` when a store stays away.
+        """
+        owned = self.owned.get(partition)
+        if owned is None or records[0].offset != owned.watermark:
+            raise ResumeError(f"partition {partition}: a batch at {records[0].offset} is not the next one")
+        async with owned.lock:
+            try:
+                await self._apply(owned, records)
+            except BaseException:
+                owned.cache.clear()
+                raise
+
+    async def _take_over(self, partition: int) -> int:
+        era = self.identity.era
+        watermark = await retried(lambda: self.warm.watermark(era, partition))
+        if watermark is None:
+            watermark = 0
+            await retried(lambda: self.warm.begin(era, partition, 0))
+        bounds = await retried(lambda: self._log.bounds(partition))
+        owned = self.owned.setdefault(partition, OwnedPartition(partition, self._cached_sessions))
+        owned.watermark = watermark
+        owned.cache.clear()
+        if watermark > bounds.end:
+            raise IntegrityError(
+                f"partition {partition} ends at {bounds.end}, below the watermark {watermark}",
+                hint="The log was lost or replaced: this projection must not go on",
+            )
+        if watermark < bounds.start:
+            _log.info("replaying from the archive", partition=partition, first=watermark, log_start=bounds.start)
+            async for records in self.history.partition(partition, watermark):
+                await self.apply(partition, records)
+        return owned.watermark
+
+    async def _apply(self, owned: OwnedPartition, records: Sequence[LogRecord]) -> None:
+        era, partition, first = self.identity.era, owned.partition, owned.watermark
+        stretch = Stretch(era, partition, first)
+        with metrics.batch_seconds.labels("load").time():
+            sessions, outcomes = route(records, partition, self.identity.partitions)
+            loaded = await self.load(owned, list(sessions))
+        with metrics.batch_seconds.labels("fold").time():
+            folds = [fold_session(key, loaded.get(key), found, stretch) for key, found in sessions.items()]
+        with metrics.batch_seconds.labels("warm").time():
+            written, folds = await self._store(owned, folds, loaded, sessions, stretch)
+            for fold in folds:
+                outcomes += fold.outcomes
+            packed = [outcome for _, outcome in sorted(outcomes)]
+            batch = ClosedBatch(era, partition, first, first + len(records), packed)
+            if not await retried(lambda: self.warm.close_batch(batch)):
+                raise ResumeError(f"partition {partition}: somebody else moved the watermark {first}")
+        with metrics.batch_seconds.labels("hot").time():
+            hot_writes = [HotWrite(fold.document, fold.entries) for fold in folds if fold.document is not None]
+            await self.hot.put(hot_writes, Outcomes(era, partition, first, packed))
+        owned.watermark = batch.next
+        for key, document in {**loaded, **written}.items():
+            owned.cache.put(key, document)
+        _count(packed)
+
+    async def load(self, owned: OwnedPartition, keys: Sequence[str]) -> dict[str, Loaded]:
+        """The documents of sessions, with their states; taken out of the cache."""
+        taken = {key: owned.cache.take(key) for key in keys}
+        documents = {key: loaded for key, loaded in taken.items() if loaded is not None}
+        missing = [key for key in keys if key not in documents]
+        if missing:
+            documents |= await retried(lambda: self.warm.load(missing))
+        for key in [key for key, loaded in documents.items() if loaded.stored.stub is not None]:
+            documents[key] = await rehydrate(documents[key], self.history)
+        return documents
+
+    async def _store(
+        self,
+        owned: OwnedPartition,
+        folds: list[SessionFold],
+        loaded: dict[str, Loaded],
+        sessions: dict[str, list[LogRecord]],
+        stretch: Stretch,
+    ) -> tuple[dict[str, Loaded], list[SessionFold]]:
+        """Steps 4 and 5; returns what lies in the store now, and the folds as they were stored in the end."""
+        final = {fold.key: fold for fold in folds}
+        written: dict[str, Loaded] = {}
+        pending = folds
+        for _ in range(MOVED_BASE_ROUNDS):
+            await self._insert(pending)
+            writes = [
+                SessionWrite(fold.document, loaded[fold.key].base if fold.key in loaded else None)
+                for fold in pending
+                if fold.document is not None
+            ]
+            done = await self.write(writes)
+            written |= done.documents
+            if not done.moved:
+                return written, list(final.values())
+            loaded |= await self.load(owned, list(done.moved))
+            pending = [fold_session(key, loaded.get(key), sessions[key], stretch) for key in done.moved]
+            final |= {fold.key: fold for fold in pending}
+        raise ResumeError(f"partition {owned.partition}: bases move under this worker")
+
+    async def _insert(self, folds: list[SessionFold]) -> None:
+        entries = [(fold.key, entry) for fold in folds for entry in fold.entries]
+        rejections = [rejection for fold in folds for rejection in fold.rejections]
+        steps = []
+        if entries:
+            steps.append(retried(lambda: self.warm.insert_timeline(entries)))
+        if rejections:
+            steps.append(retried(lambda: self.warm.insert_rejections(rejections)))
+        await asyncio.gather(*steps)
+
+    async def write(self, writes: Sequence[SessionWrite]) -> Written:
+        """Write documents onto their bases. Raises ``ResumeError`` when the store lost acknowledged writes."""
+        if not writes:
+            return Written({}, frozenset())
+        try:
+            return await retried(lambda: self.warm.write_sessions(writes))
+        except IntegrityError as error:
+            raise ResumeError(f"the warm store lost acknowledged writes: {error}") from error
+
+
+def _count(packed: Sequence[int]) -> None:
+    metrics.events_total.inc(len(packed))
+    metrics.last_flush_seconds.set(time.time())
+    verdicts: dict[str, int] = {}
+    for outcome in packed:
+        verdict = unpack(outcome)
+        name = type(verdict).__name__.lower() if verdict is not None else "none"
+        verdicts[name] = verdicts.get(name, 0) + 1
+    for name, count in verdicts.items():
+        metrics.verdicts_total.labels(name).inc(count)

@@ -1,0 +1,157 @@
+"""Requests: eviction and rehydration, carried out by the owner of a partition between two batches."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+import msgspec
+import structlog
+
+from everlog.domain.state import state_hash
+from everlog.domain.stored import Loaded, StoredSession, Stub
+from everlog.ports.control import ControlStore, Request
+from everlog.ports.hot import HotWrite
+from everlog.ports.warm import SessionWrite
+from everlog.projector import metrics
+from everlog.projector.projection import OwnedPartition, Projection
+from everlog.projector.rehydration import rehydrate
+from everlog.projector.stores import retried
+from everlog.schemas.errors import EverlogError, UnavailableError
+
+PAGE_ENTRIES: Final = 1_000
+"""Timeline entries that are looked at together when the newest proved version is sought."""
+CONCURRENT_REHYDRATIONS: Final = 8
+"""Sessions whose objects are read at once: hides the store's latency, and bounds what is in memory."""
+
+_log = structlog.get_logger(__name__)
+
+
+class RequestRunner:
+    """Looks for requests that wait for this worker's partitions, and carries them out."""
+
+    def __init__(self, projection: Projection, control: ControlStore, generation: int, poll_s: float) -> None:
+        self._projection, self._control = projection, control
+        self._generation, self._poll_s = generation, poll_s
+        self._kinds: dict[str, Callable[[OwnedPartition, Request], Awaitable[int]]] = {
+            "evict_timeline": self._evict_timelines,
+            "evict_session": self._evict_sessions,
+            "rehydrate": self._rehydrate,
+        }
+
+    async def run(self) -> None:
+        """Carry out requests until cancelled; an unavailable control store is asked again later."""
+        while True:
+            with contextlib.suppress(UnavailableError):
+                await self.run_once()
+            await asyncio.sleep(self._poll_s)
+
+    async def run_once(self) -> None:
+        """Carry out what waits now."""
+        for request in await self._control.waiting(self._generation, list(self._projection.owned)):
+            owned = self._projection.owned.get(request.partition)
+            if owned is None:
+                continue
+            done, failure = 0, None
+            async with owned.lock:
+                try:
+                    done = await self._kinds[request.kind](owned, request)
+                except EverlogError as error:
+                    owned.cache.clear()
+                    failure = str(error)
+                    _log.warning("request failed", kind=request.kind, partition=request.partition, error=failure)
+            await self._control.finish(request.id, done, failure)
+
+    async def _evict_timelines(self, owned: OwnedPartition, request: Request) -> int:
+        """Entries of proved records leave."""
+        loaded = await self._load(owned, request)
+        ends = {key: await self._last_proved(document.stored, request) for key, document in loaded.items()}
+        changed = {
+            key: _changed(document.stored, timeline_from=ends[key] + 1)
+            for key, document in loaded.items()
+            if ends[key] >= document.stored.timeline_from
+        }
+        written = await self._evict(loaded, changed)
+        await self._projection.hot.put([HotWrite(document.stored, ()) for document in written.values()])
+        metrics.evictions_total.labels("timeline").inc(len(written))
+        return len(written)
+
+    async def _evict_sessions(self, owned: OwnedPartition, request: Request) -> int:
+        """Whole sessions leave but for a stub, if all their records are proved."""
+        loaded = await self._load(owned, request)
+        changed = {
+            key: _changed(document.stored, state=None, stub=_stub(document), timeline_from=document.stored.version + 1)
+            for key, document in loaded.items()
+            if document.stored.state is not None and document.stored.offset < request.proved_offset
+        }
+        written = await self._evict(loaded, changed)
+        await self._projection.hot.drop(list(written))
+        metrics.evictions_total.labels("session").inc(len(written))
+        return len(written)
+
+    async def _rehydrate(self, owned: OwnedPartition, request: Request) -> int:
+        """States of stubs come back."""
+        loaded = await self._load(owned, request)
+        stubs = [document for document in loaded.values() if document.stored.stub is not None]
+        places = asyncio.Semaphore(CONCURRENT_REHYDRATIONS)
+
+        async def bring_back(document: Loaded) -> StoredSession:
+            async with places:
+                return _changed((await rehydrate(document, self._projection.history)).stored)
+
+        changed = await asyncio.gather(*(bring_back(document) for document in stubs))
+        written = await self._write(loaded, {stored.key: stored for stored in changed})
+        await self._projection.hot.put([HotWrite(document.stored, ()) for document in written.values()])
+        return len(written)
+
+    async def _evict(self, loaded: dict[str, Loaded], changed: dict[str, StoredSession]) -> dict[str, Loaded]:
+        """First the documents say that entries are gone, then the entries go: no reader looks for one in vain."""
+        written = await self._write(loaded, changed)
+        for key, document in written.items():
+            gone = partial(
+                self._projection.warm.delete_timeline,
+                key,
+                loaded[key].stored.timeline_from,
+                document.stored.timeline_from - 1,
+            )
+            await retried(gone)
+        return written
+
+    async def _load(self, owned: OwnedPartition, request: Request) -> dict[str, Loaded]:
+        """The documents as they are stored, stubs included; the cache forgets them."""
+        for key in request.sessions:
+            owned.cache.take(key)
+        return await retried(lambda: self._projection.warm.load(request.sessions))
+
+    async def _write(self, loaded: dict[str, Loaded], changed: dict[str, StoredSession]) -> dict[str, Loaded]:
+        """Write changed documents onto their bases; what was moved meanwhile is left as it is."""
+        writes = [SessionWrite(document, loaded[key].base) for key, document in changed.items()]
+        return (await self._projection.write(writes)).documents
+
+    async def _last_proved(self, stored: StoredSession, request: Request) -> int:
+        """The newest version that may leave: proved, and not among those that stay warm."""
+        newest = stored.version - request.keep_entries
+        if stored.offset < request.proved_offset:
+            return newest
+        last = stored.timeline_from - 1
+        while last < newest:
+            page = await self._projection.warm.timeline(stored.key, last + 1, min(newest, last + PAGE_ENTRIES))
+            proved = [entry.version for entry in page if entry.offset < request.proved_offset]
+            if not proved:
+                break
+            last = proved[-1]
+        return last
+
+
+def _changed(stored: StoredSession, **changes: object) -> StoredSession:
+    """The next revision of a document."""
+    return msgspec.structs.replace(stored, revision=stored.revision + 1, **changes)
+
+
+def _stub(document: Loaded) -> Stub:
+    state = document.stored.state
+    assert state is not None  # noqa: S101 (a type narrowing: the caller asked)
+    return Stub(state.version, state.standing.status, state.view.labels, state_hash(state))

@@ -1,0 +1,20 @@
+"""The projector's settings."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from everlog.runtime.config import RoomSettings, for_room
+
+
+class ProjectorSettings(RoomSettings):
+    """The service that folds the log into the stores."""
+
+    model_config = for_room("projector")
+
+    generation: int | None = Field(default=None, ge=1, description="None = the live one")
+    instance_id: str | None = Field(default=None, description="Static group membership, for calm rolling restarts")
+    cached_sessions: int = Field(default=20_000, ge=1, description="Per worker; about 10 KB each")
+    request_poll_ms: int = Field(default=100, ge=10, le=60_000, description="How often requests are looked for")
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535, description="None = no metrics server")
+    metrics_host: str = "127.0.0.1"

@@ -1,0 +1,71 @@
+"""The stores as the projector uses them: retried in place, and the hot one allowed to be away."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+
+import stamina
+import structlog
+
+from everlog.ports.control import ControlStore
+from everlog.ports.hot import HotStore, HotWrite, Outcomes
+from everlog.projector import metrics
+from everlog.schemas.errors import UnavailableError
+
+RETRY_TIMEOUT_S: Final = 30.0
+"""A store that is away longer ends the worker; well under the 300 s after which the group gives a partition away."""
+RETRY_WAIT_MAX_S: Final = 2.0
+
+_log = structlog.get_logger(__name__)
+Result = TypeVar("Result")
+
+
+async def retried(call: Callable[[], Awaitable[Result]]) -> Result:
+    """Make a call again and again, with exponential backoff and jitter, while its store is unavailable.
+
+    Raises ``UnavailableError`` after ``RETRY_TIMEOUT_S``.
+    """
+    async for attempt in stamina.retry_context(
+        on=UnavailableError, attempts=None, timeout=RETRY_TIMEOUT_S, wait_max=RETRY_WAIT_MAX_S
+    ):
+        with attempt:
+            return await call()
+    raise AssertionError("unreachable: the context returns or raises")
+
+
+class HotSide:
+    """The hot store of one generation: a failure there stops nobody, but begins a new hot epoch.
+
+    Under a new epoch readers see nothing of the old keys, so what a failed write left behind is not served.
+    """
+
+    def __init__(self, store: HotStore, control: ControlStore, generation: int) -> None:
+        self._store, self._control, self._generation = store, control, generation
+        self._spoiled = False
+
+    async def put(self, writes: Sequence[HotWrite], outcomes: Outcomes | None = None) -> None:
+        """Move sessions forward, then publish outcomes, if the store answers."""
+        await self._attempt(lambda store: self._put(store, writes, outcomes))
+
+    async def drop(self, keys: Sequence[str]) -> None:
+        """Forget sessions, if the store answers."""
+        await self._attempt(lambda store: store.drop(keys))
+
+    async def _put(self, store: HotStore, writes: Sequence[HotWrite], outcomes: Outcomes | None) -> None:
+        await store.put(writes)
+        if outcomes is not None:
+            await store.publish(outcomes)
+
+    async def _attempt(self, work: Callable[[HotStore], Awaitable[None]]) -> None:
+        try:
+            await work(self._store)
+        except UnavailableError as error:
+            metrics.hot_failures_total.inc()
+            if not self._spoiled:
+                _log.warning("hot store failed, readers fall back to warm", error=str(error))
+                epoch = await retried(lambda: self._control.raise_hot_epoch(self._generation))
+                self._store = self._store.at_epoch(epoch)
+            self._spoiled = True
+        else:
+            self._spoiled = False
