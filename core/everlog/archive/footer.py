@@ -91,13 +91,21 @@ class SegmentFooter:
         self._maxs = [group.max_session for group in self._groups]
 
     @classmethod
-    def from_bytes(cls, tail: bytes, *, xxh3: int | None = None) -> SegmentFooter:
-        """Parse the last bytes of an object, from its footer offset on, or the whole object.
+    def from_bytes(cls, tail: bytes, *, xxh3: int) -> SegmentFooter:
+        """Prove and parse the last bytes of an object, from its footer offset on; ``xxh3`` is the manifest's.
 
-        ``xxh3``, the manifest's, proves the bytes first. Raises ``ArchiveDamagedError``.
+        Raises ``ArchiveDamagedError``.
         """
-        if xxh3 is not None and xxh3_64_intdigest(tail) != xxh3:
+        if xxh3_64_intdigest(tail) != xxh3:
             raise ArchiveDamagedError("a segment's footer is not the one that its manifest names")
+        return cls.from_proved_bytes(tail)
+
+    @classmethod
+    def from_proved_bytes(cls, tail: bytes) -> SegmentFooter:
+        """Parse a footer, or a whole object, whose bytes were proved already. Raises ``ArchiveDamagedError``.
+
+        Never anything else: pyarrow does not only raise on a damaged footer, it may end the process.
+        """
         try:
             parquet = pq.read_metadata(pa.BufferReader(tail))
             meta = msgspec.json.decode((parquet.metadata or {})[FOOTER_KEY], type=SegmentMeta)

@@ -187,14 +187,15 @@ class Segment:
         return [record_of(row, self.meta.partition) for row in in_order]
 
 
-def decode_segment(data: bytes, *, sha256: str | None = None) -> Segment:
-    """Decode and prove a whole object: sha256 if given, row groups, page checksums, order, density, count, digest.
+def decode_segment(data: bytes, *, sha256: str) -> Segment:
+    """Decode and prove a whole object: sha256, row groups, page checksums, order, density, count, digest.
 
-    Raises ``ArchiveDamagedError``, which names what fails.
+    The sha256 comes first because pyarrow may end the process on damaged bytes. Raises ``ArchiveDamagedError``, which
+    names what fails.
     """
-    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-        raise ArchiveDamagedError("a segment's sha256 is not the one that its manifest names")
-    footer = SegmentFooter.from_bytes(data)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ArchiveDamagedError("a segment's sha256 is not the one that was written")
+    footer = SegmentFooter.from_proved_bytes(data)
     groups = footer.all_groups()
     footer.check_groups(groups, memoryview(data)[groups.offset : groups.offset + groups.length])
     try:

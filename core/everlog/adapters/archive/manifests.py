@@ -122,7 +122,7 @@ class ManifestStore:
     async def publish(self, held: HeldHead, manifest: Manifest, blooms: Blooms, *, at: int) -> Claim:
         """Make ``manifest``, a transition of the one that ``held`` names, the valid one.
 
-        ``blooms`` holds at least the blooms of its segments, by segment key; ``at`` is the time (ms since 1970) at which
+        ``blooms`` holds at least the blooms of its segments by segment key; ``at`` is the time (ms since 1970) at which
         a replaced bloom object becomes obsolete. After ``UnavailableError`` the same call may be repeated: it finds
         what it had done. Raises ``FencedWriterError``, ``IntegrityError`` (tiling).
         """
