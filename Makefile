@@ -1,0 +1,50 @@
+# Everlog. `make help` lists the targets; `make demo` and `make test` need nothing but Python 3.11+, git and make.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check unit integration up down lock format clean
+
+BIN := .venv/bin
+SOURCES := schemas core producers projector archiver replay gateway local cli tests
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## Make .venv from the lock
+
+.venv/.ready: requirements.lock pyproject.toml tools/setup.sh
+	@tools/setup.sh
+
+demo: setup ## The whole loop on real services with real conversations, then a summary
+	@$(BIN)/everlog demo
+
+test: setup ## Every test, on the real local services
+	@$(BIN)/pytest
+
+unit: setup ## Tests that need no services
+	@$(BIN)/pytest -m "not integration"
+
+integration: setup ## Tests on the real local services
+	@$(BIN)/pytest -m integration
+
+check: setup ## Format, lint, types, import contracts, house tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy $(SOURCES)
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/pytest -q tests/house
+
+format: setup ## Write the house format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+up: setup ## Start the local services, gateway, projector and archiver in the background
+	@$(BIN)/everlog up --all
+
+down: setup ## Stop them
+	@$(BIN)/everlog down
+
+lock: setup ## Resolve the dependencies anew into requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+		--no-header --all-extras --group dev pyproject.toml --output-file requirements.lock
+
+clean: ## Delete the environment and all caches
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
