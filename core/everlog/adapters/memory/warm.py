@@ -1,0 +1,135 @@
+"""The warm store in memory. Documents are kept as bytes, so that a state changed in place changes nothing here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from typing import NamedTuple
+
+from everlog.domain.stored import (
+    Base,
+    Loaded,
+    Rejection,
+    StoredSession,
+    TimelineEntry,
+    checksum,
+    decode_stored,
+    encode_stored,
+)
+from everlog.ports.warm import ClosedBatch, Idle, SessionWrite, Written
+from everlog.schemas.errors import IntegrityError
+
+
+class _Document(NamedTuple):
+    blob: bytes
+    base: Base
+    written_at_ms: int
+
+    @property
+    def stored(self) -> StoredSession:
+        return decode_stored(self.blob)
+
+
+class MemoryWarmStore:
+    """A ``WarmStore``. ``now_ms`` tells the time of writing, milliseconds since 1970."""
+
+    def __init__(self, *, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
+        self._documents: dict[str, _Document] = {}
+        self._timeline: dict[str, dict[int, TimelineEntry]] = {}
+        self._rejections: dict[str, Rejection] = {}
+        self._outcomes: dict[tuple[int, int, int], int] = {}
+        self._watermarks: dict[tuple[int, int], int] = {}
+
+    async def load(self, keys: Collection[str]) -> dict[str, Loaded]:
+        """The documents of those sessions that have one. Raises ``IntegrityError`` for a damaged one."""
+        found = {key: self._documents[key] for key in keys if key in self._documents}
+        for key, document in found.items():
+            if checksum(document.blob) != document.base.checksum:
+                raise IntegrityError(f"the document of {key} fails its checksum", hint="Rebuild the projection")
+        return {key: Loaded(document.stored, document.base) for key, document in found.items()}
+
+    async def timeline(self, key: str, first: int, last: int) -> list[TimelineEntry]:
+        """The warm entries of versions ``first`` to ``last`` inclusive, in order."""
+        entries = self._timeline.get(key, {})
+        return [entries[version] for version in range(first, last + 1) if version in entries]
+
+    async def rejection(self, key: str, event_id: str) -> Rejection | None:
+        """The first rejection of an event id."""
+        return self._rejections.get(f"{key}#{event_id}")
+
+    async def watermark(self, era: int, partition: int) -> int | None:
+        """Every record below it is folded and stored."""
+        return self._watermarks.get((era, partition))
+
+    async def outcome(self, era: int, partition: int, offset: int) -> int | None:
+        """The packed outcome of a record."""
+        return self._outcomes.get((era, partition, offset))
+
+    async def write_sessions(self, writes: Sequence[SessionWrite]) -> Written:
+        """Write documents onto their bases. Raises ``IntegrityError`` when acknowledged writes are gone."""
+        results = {write.document.key: self._write(write) for write in writes}
+        documents = {
+            write.document.key: Loaded(write.document, base)
+            for write in writes
+            if (base := results[write.document.key]) is not None
+        }
+        return Written(documents, frozenset(key for key, base in results.items() if base is None))
+
+    def _write(self, write: SessionWrite) -> Base | None:
+        """The base that the next write will find; None for a moved one."""
+        key, blob = write.document.key, encode_stored(write.document)
+        ours = Base(write.document.revision, checksum(blob))
+        current = self._documents.get(key)
+        found = current.base if current is not None else None
+        if found == write.base:
+            self._documents[key] = _Document(blob, ours, self._now_ms())
+        elif found != ours:
+            if write.base is not None and (found is None or found.revision <= write.base.revision):
+                raise IntegrityError(f"the document of {key} is older than its base, or missing")
+            return None
+        return ours
+
+    async def insert_timeline(self, entries: Sequence[tuple[str, TimelineEntry]]) -> None:
+        """Insert (session key, entry)."""
+        for key, entry in entries:
+            self._timeline.setdefault(key, {}).setdefault(entry.version, entry)
+
+    async def insert_rejections(self, rejections: Sequence[Rejection]) -> None:
+        """Insert rejections."""
+        for rejection in rejections:
+            self._rejections.setdefault(rejection.id, rejection)
+
+    async def close_batch(self, batch: ClosedBatch) -> bool:
+        """Store the outcomes, then move the watermark."""
+        for offset, outcome in enumerate(batch.outcomes, batch.first):
+            self._outcomes.setdefault((batch.era, batch.partition, offset), outcome)
+        place = batch.era, batch.partition
+        if self._watermarks.get(place) == batch.first:
+            self._watermarks[place] = batch.next
+        return self._watermarks.get(place) == batch.next
+
+    async def begin(self, era: int, partition: int, offset: int) -> None:
+        """Drop the partition's documents, then give it its first watermark; nothing if it has one."""
+        if (era, partition) in self._watermarks:
+            return
+        for key in [key for key, document in self._documents.items() if document.stored.partition == partition]:
+            del self._documents[key]
+        self._watermarks[era, partition] = offset
+
+    async def delete_timeline(self, key: str, first: int, last: int) -> None:
+        """Delete the entries of versions ``first`` to ``last`` inclusive."""
+        entries = self._timeline.get(key, {})
+        for version in range(first, last + 1):
+            entries.pop(version, None)
+
+    async def idle(self, before_ms: int, *, stubs: bool = False) -> AsyncIterator[Idle]:
+        """Sessions whose document was last written before that time."""
+        for key, document in list(self._documents.items()):
+            stored = document.stored
+            if document.written_at_ms < before_ms and (stubs or stored.stub is None):
+                yield Idle(key, stored.era, stored.partition, stored.offset)
+
+    def damage(self, key: str) -> None:
+        """Change a byte of a document behind everyone's back: for tests of proofs."""
+        document = self._documents[key]
+        self._documents[key] = document._replace(blob=bytes([document.blob[0] ^ 1]) + document.blob[1:])
