@@ -46,10 +46,14 @@ class Slots(msgspec.Struct, array_like=True):
         start = slot * _CONTENT_BYTES
         if self.contents[start : start + _CONTENT_BYTES] != content_hash[:_CONTENT_BYTES]:
             return None
+        return Duplicate(self.outcome(slot))
+
+    def outcome(self, slot: int) -> Accepted | Rejected:
+        """The outcome of a slot."""
         start = slot * _OUTCOME_BYTES
         first = unpack(int.from_bytes(self.outcomes[start : start + _OUTCOME_BYTES], "little"))
         assert isinstance(first, Accepted | Rejected)  # noqa: S101 (a type narrowing: remember packed it)
-        return Duplicate(first)
+        return first
 
 
 class Ring(msgspec.Struct, array_like=True):
@@ -64,6 +68,14 @@ class Ring(msgspec.Struct, array_like=True):
             slot = slots.find(id_hash)
             if slot >= 0:
                 return slots.answer(slot, content_hash) or Rejected(Reason.ID_REUSED, version)
+        return None
+
+    def outcome(self, id_hash: bytes) -> Accepted | Rejected | None:
+        """The outcome of an event id, whatever its content was; None for one that is not remembered."""
+        for slots in (self.accepted, self.rejected):
+            slot = slots.find(id_hash)
+            if slot >= 0:
+                return slots.outcome(slot)
         return None
 
     def remember(self, id_hash: bytes, content_hash: bytes, verdict: Verdict) -> None:

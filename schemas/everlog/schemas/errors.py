@@ -31,7 +31,8 @@ are values in ``everlog.domain``, and become errors only at the SDK.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 
 class EverlogError(Exception):
@@ -115,19 +116,26 @@ class AlreadyExistsError(ConflictError):
 
 
 class VersionConflictError(ConflictError):
-    """The session is not at the expected version; ``actual_version`` is what it has."""
+    """The session is not at the expected version; ``actual_version`` is what it has, ``events`` what came in between.
 
-    def __init__(self, message: str, *, actual_version: int, hint: str = "") -> None:
+    ``events`` holds the first of them only, at most 100.
+    """
+
+    def __init__(
+        self, message: str, *, actual_version: int, events: Sequence[Mapping[str, Any]] = (), hint: str = ""
+    ) -> None:
         super().__init__(message, hint=hint or "Read the session again, then decide whether the change still fits")
-        self.actual_version = actual_version
+        self.actual_version, self.events = actual_version, events
 
 
 class KeyConflictError(ConflictError):
-    """State keys are not at the expected versions; ``keys`` names them."""
+    """State keys are not at the expected versions; ``keys`` names them, ``events`` came in between."""
 
-    def __init__(self, message: str, *, keys: tuple[str, ...], actual_version: int) -> None:
+    def __init__(
+        self, message: str, *, keys: tuple[str, ...], actual_version: int, events: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         super().__init__(message, hint="Read the keys again, then decide whether the change still fits")
-        self.keys, self.actual_version = keys, actual_version
+        self.keys, self.actual_version, self.events = keys, actual_version, events
 
 
 class FencedError(ConflictError):

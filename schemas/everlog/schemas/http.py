@@ -1,0 +1,180 @@
+"""The bodies of the HTTP interface: what the gateway takes and gives, and what the SDK sends and reads.
+
+Requests refuse fields that they do not know; answers are read with new fields ignored, so that an older SDK goes on
+with a newer gateway.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from everlog.schemas import limits
+from everlog.schemas.identifiers import Identifier
+from everlog.schemas.payloads import InitialParticipant, Labels, StateValues, Title, Version
+
+JSON: Final = "application/json"
+PROBLEM_JSON: Final = "application/problem+json"
+PROBLEM_PREFIX: Final = "urn:everlog:problem:"
+"""A problem's type is this and a name: ``urn:everlog:problem:version-conflict``."""
+
+PARTICIPANT_HEADER: Final = "Everlog-Participant"
+LEASE_EPOCH_HEADER: Final = "Everlog-Lease-Epoch"
+TIER_HEADER: Final = "Everlog-Tier"
+
+CONFLICT_EVENTS: Final = 100
+"""Events between the expected and the actual version that a conflict carries at most: a page."""
+CONFLICT_BYTES: Final = 64 * 1024
+"""Their size at most, so that an answer stays readable in a log."""
+
+PAGE_DEFAULT: Final = 100
+PAGE_MAX: Final = 1000
+"""Events of a timeline page."""
+
+Tier = Literal["hot", "warm", "cold"]
+ShortType = Annotated[
+    str,
+    Field(min_length=3, max_length=limits.ID_CHARACTERS, examples=["message.appended"], description="Short or full"),
+]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class InnerEventRequest(_Request):
+    """An event of a batch."""
+
+    type: ShortType
+    data: dict[str, JsonValue]
+
+
+class _AppendRequest(_Request):
+    id: Identifier | None = Field(default=None, description="Makes a retry get the first answer")
+    expected_version: Version | None = Field(default=None, description="Version that the session must have")
+    correlation_id: Identifier | None = Field(default=None, description="Run or turn")
+    causation_id: Identifier | None = Field(default=None, description="The event that directly caused this one")
+
+
+class EventRequest(_AppendRequest):
+    """One event to append."""
+
+    type: ShortType
+    data: dict[str, JsonValue] = Field(description="The payload of its type")
+
+
+class BatchRequest(_AppendRequest):
+    """Several events to append at once: all or nothing, one version."""
+
+    events: list[InnerEventRequest] = Field(min_length=1, max_length=limits.BATCH_EVENTS)
+
+
+class CreateRequest(_Request):
+    """A session to create; its owner is the token's principal."""
+
+    id: Identifier | None = Field(default=None, description="Chosen by the door where it is left out")
+    title: Title | None = None
+    labels: Labels = Field(default_factory=dict)
+    state: StateValues = Field(default_factory=dict)
+    participants: list[InitialParticipant] = Field(default_factory=list, max_length=limits.PRESENT_PARTICIPANTS - 1)
+
+
+class PositionAnswer(_Answer):
+    """Where an event's record lies on the log."""
+
+    era: int
+    partition: int
+    offset: int
+
+
+class AppendAnswer(_Answer):
+    """What became of an event.
+
+    ``outcome`` is ``accepted``, ``duplicate``, ``pending`` or the reason of a rejection; the last two have no
+    ``version``. A rejection that is looked up later also says the session's version at that moment
+    (``actual_version``) and what clashed (``keys``).
+    """
+
+    event_id: str
+    outcome: str
+    version: int | None = None
+    position: PositionAnswer | None = None
+    actual_version: int | None = None
+    keys: list[str] | None = None
+
+
+class CreateAnswer(AppendAnswer):
+    """What became of a creation, and the session's id."""
+
+    session: str
+
+
+class ParticipantAnswer(_Answer):
+    """An entry of a session's roster; ``lease_epoch`` is None where no lease is held."""
+
+    participant: str
+    kind: str
+    role: str
+    present: bool
+    lease_epoch: int | None = None
+
+
+class StateAnswer(_Answer):
+    """The state of a session at a version."""
+
+    tenant: str
+    session: str
+    version: int
+    status: str
+    title: str | None
+    labels: dict[str, str]
+    owner: str
+    participants: list[ParticipantAnswer]
+    state: dict[str, Any]
+    key_versions: dict[str, int]
+    created_at: str
+    updated_at: str
+
+
+class TimelineEvent(_Answer):
+    """An accepted event: ``type`` in full, ``recorded_at`` by the broker's clock, ``time`` by the producer's."""
+
+    version: int
+    event_id: str
+    type: str
+    actor: str
+    recorded_at: str
+    time: str
+    data: dict[str, Any]
+    correlation_id: str | None = None
+    causation_id: str | None = None
+
+
+class TimelinePage(_Answer):
+    """A page of a timeline; ``next`` is the ``after`` of the next page, None at the end."""
+
+    events: list[TimelineEvent]
+    next: str | None = None
+
+
+class Problem(BaseModel):
+    """An error, RFC 9457.
+
+    A conflict also carries ``actual_version``, ``events`` (those in between) and ``keys`` (those that clash); an
+    exceeded limit ``limit``, and where it is known ``maximum`` and ``actual``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: str = Field(examples=[PROBLEM_PREFIX + "version-conflict"])
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="Path of the request")
+    errors: list[str] = Field(default_factory=list, description="Each wrong field, or what was named wrongly")
+    trace_id: str = Field(description="Finds the request in the gateway's log")
