@@ -30,6 +30,7 @@ check: setup ## Format, lint, types, import contracts, house tests
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy $(SOURCES)
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@$(BIN)/pytest -q tests/house
 
 format: setup ## Write the house format
