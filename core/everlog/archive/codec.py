@@ -95,9 +95,8 @@ def join_blooms(manifest: Manifest, blooms: Blooms) -> tuple[Manifest, bytes]:
 
 def split_blooms(manifest: Manifest, data: bytes) -> dict[str, bytes]:
     """The blooms of a bloom object by segment key. Raises ``ArchiveDamagedError`` if the slices do not fill it."""
-    blooms: dict[str, bytes] = {}
-    for entry in manifest.segments:
-        blooms[entry.key] = data[entry.bloom_offset : entry.bloom_offset + entry.bloom_length]
-    if sum(map(len, blooms.values())) != len(data):
+    if sum(entry.bloom_length for entry in manifest.segments) != len(data):
         raise ArchiveDamagedError(f"the blooms of manifest {manifest.seq} do not fill their object")
-    return blooms
+    return {
+        entry.key: data[entry.bloom_offset : entry.bloom_offset + entry.bloom_length] for entry in manifest.segments
+    }

@@ -45,7 +45,11 @@ class _Talk:
         if self.version % 6 == 0:
             self.run = _uuid7(ms, chance)
         time = datetime.datetime.fromtimestamp((ms - chance.randrange(30)) / 1000, datetime.UTC)
-        event = {
+        data: dict[str, object] = {"role": "assistant" if by_agent else "user"}
+        if by_agent:
+            data["run"] = self.run
+        data["parts"] = [{"type": "text", "text": text}]
+        event: dict[str, object] = {
             "specversion": "1.0",
             "id": _uuid7(ms, chance),
             "source": f"/mads/{self.agent}" if by_agent else "/gateway",
@@ -55,11 +59,10 @@ class _Talk:
             "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "actor": self.agent if by_agent else self.user,
             "rules": 1,
-            "data": {"role": "assistant" if by_agent else "user", "parts": [{"type": "text", "text": text}]},
         }
         if by_agent:
-            event |= {"leaseepoch": 2, "correlationid": self.run, "data": {"run": self.run, **event["data"]}}
-        return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+            event |= {"leaseepoch": 2, "correlationid": self.run}
+        return json.dumps({**event, "data": data}, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _chat(count: int, partition: int, first: int, seed: int, live: int) -> Iterator[Record]:

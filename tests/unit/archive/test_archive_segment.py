@@ -17,7 +17,7 @@ from everlog.archive.footer import SegmentFooter
 from everlog.archive.lookup import read_session_rows
 from everlog.archive.rows import session_key_of, table_of
 from everlog.archive.segment import GROUP_ROWS, EncodedSegment, decode_segment, encode_segment, encode_table
-from everlog.ports.log import Record
+from everlog.ports.log import Headers, Record
 from everlog.schemas.errors import ArchiveDamagedError, IntegrityError
 
 Chat = Callable[..., list[Record]]
@@ -29,7 +29,10 @@ contents = st.lists(
 )
 
 
-def numbered(rows: list[tuple], first: int) -> list[Record]:
+Row = tuple[int, bytes | None, bytes | None, Headers]
+
+
+def numbered(rows: list[Row], first: int) -> list[Record]:
     return [Record(5, first + at, *row) for at, row in enumerate(rows)]
 
 
@@ -48,7 +51,7 @@ def look_up(segment: EncodedSegment, session_key: str, first: int = 0, until: in
 
 @given(contents, st.integers(0, 2**62))
 @settings(deadline=None)
-def test_any_records_come_back_byte_for_byte_in_offset_order(rows: list[tuple], first: int) -> None:
+def test_any_records_come_back_byte_for_byte_in_offset_order(rows: list[Row], first: int) -> None:
     records = numbered(rows, first)
     segment = encode_segment(records, era=1)
     decoded = decode_segment(segment.data, sha256=segment.sha256)
@@ -60,7 +63,7 @@ def test_any_records_come_back_byte_for_byte_in_offset_order(rows: list[tuple], 
 
 @given(contents)
 @settings(deadline=None)
-def test_a_lookup_finds_exactly_the_sessions_records(rows: list[tuple]) -> None:
+def test_a_lookup_finds_exactly_the_sessions_records(rows: list[Row]) -> None:
     records = numbered(rows, 100)
     segment = encode_segment(records, era=1)
     by_session: dict[str, list[Record]] = {}

@@ -47,9 +47,13 @@ class MemoryObjectStore:
         """Delete an object; no error if there is none."""
         self._objects.pop(key, None)
 
-    def keys(self) -> list[str]:
+    def all_keys(self) -> list[str]:
         """All keys, sorted: for tests that look at what was written."""
         return sorted(self._objects)
+
+    def peek(self, key: str) -> bytes:
+        """An object's bytes, for tests; ``KeyError`` if there is none."""
+        return self._objects[key].data
 
     def damage(self, key: str, data: bytes) -> None:
         """Replace an object's bytes behind everyone's back, under the same ETag: for tests of proofs."""
