@@ -10,4 +10,5 @@ footer      what a segment tells of itself, and where in it a session lies
 segment     encode, decode and prove one Parquet object
 lookup      the rows of one session from one range of bytes
 manifest    what a partition's archive consists of, and how it may change
+codec       manifests, HEAD and the bloom object as bytes
 """
