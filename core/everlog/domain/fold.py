@@ -94,6 +94,21 @@ def fold_session(key: str, loaded: Loaded | None, records: Sequence[LogRecord], 
     return SessionFold(key, document, fold.entries, fold.rejections, fold.outcomes)
 
 
+def replay_session(
+    key: str, records: Iterable[LogRecord], era: int, partition: int, *, at_version: int | None = None
+) -> tuple[State | None, list[TimelineEntry]]:
+    """Fold all records of a session from its first one on, to their end or to a version.
+
+    Returns the state and the entries of all versions; with ``at_version`` no later record is looked at.
+    """
+    fold = _Fold(key, None, Stretch(era, partition, 0))
+    for record in records:
+        fold.add(record)
+        if at_version is not None and fold.state is not None and fold.state.version >= at_version:
+            break
+    return fold.state, fold.entries
+
+
 class _Fold:
     """The running fold of one session."""
 

@@ -70,6 +70,10 @@ class WarmReader(Protocol):
     async def outcome(self, era: int, partition: int, offset: int) -> int | None:
         """The packed outcome of a record; None where it is not known here."""
 
+    def idle(self, before_ms: int, *, stubs: bool = False) -> AsyncIterator[Idle]:
+        """Sessions whose document was last written before that time (milliseconds since 1970), without stubs unless
+        asked for. A full scan: for operators' work in the background."""
+
 
 class WarmStore(WarmReader, Protocol):
     """What the owner of partitions writes."""
@@ -99,7 +103,3 @@ class WarmStore(WarmReader, Protocol):
 
     async def delete_timeline(self, key: str, first: int, last: int) -> None:
         """Delete the entries of versions ``first`` to ``last`` inclusive."""
-
-    def idle(self, before_ms: int, *, stubs: bool = False) -> AsyncIterator[Idle]:
-        """Sessions whose document was last written before that time (milliseconds since 1970), without stubs unless
-        asked for. A full scan: for operators' work in the background."""

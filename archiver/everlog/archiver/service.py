@@ -1,0 +1,120 @@
+"""The archiver's work on all partitions: seal what is due, prove, trim; once, or again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import NamedTuple
+
+import structlog
+
+from everlog.adapters.archive import Claim, ManifestStore
+from everlog.archiver import metrics
+from everlog.archiver.proving import Prover
+from everlog.archiver.sealing import Sealer
+from everlog.archiver.settings import ArchiverSettings
+from everlog.archiver.trimming import Trim, Trimmer
+from everlog.ports.log import Bounds, LogIdentity, LogReader
+from everlog.schemas.errors import OffsetTrimmedError, UnavailableError
+
+_log = structlog.get_logger(__name__)
+
+
+class Sealed(NamedTuple):
+    """What a run archived: segments, events and bytes of objects."""
+
+    segments: int
+    events: int
+    bytes: int
+
+
+def is_due(pending: int, waited_s: float, settings: ArchiverSettings) -> bool:
+    """Whether a partition's pending events make a segment now."""
+    return pending >= settings.segment_events or (pending > 0 and waited_s >= settings.flush_interval_s)
+
+
+class Archiver:
+    """The only writer of the archive of a log."""
+
+    def __init__(
+        self,
+        *,
+        identity: LogIdentity,
+        log: LogReader,
+        manifests: ManifestStore,
+        sealer: Sealer,
+        prover: Prover,
+        trimmer: Trimmer,
+        settings: ArchiverSettings,
+        writer: str,
+    ) -> None:
+        self._identity, self._log, self._manifests = identity, log, manifests
+        self._sealer, self._prover, self._trimmer = sealer, prover, trimmer
+        self._settings, self._writer = settings, writer
+        self._claims: dict[int, Claim] = {}
+        self._pending_since: dict[int, float] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled. A dependency that is away is waited for; anything else ends the service."""
+        while True:
+            try:
+                await self.seal(everything=False)
+                await self.prove()
+                await self.trim(window_s=self._settings.log_window_s)
+            except UnavailableError as error:
+                _log.warning("archiving waits", error=str(error))
+                self._claims.clear()
+            await asyncio.sleep(self._settings.cycle_s)
+
+    async def seal(self, *, everything: bool) -> Sealed:
+        """Archive what is due of every partition, or everything there is."""
+        segments = events = size = 0
+        for partition in range(self._identity.partitions):
+            end = (await self._bounds(partition)).end
+            while self._is_due(partition, end, everything):
+                claim, entry = await self._sealer.seal(await self._claim(partition), partition, end)
+                self._claims[partition] = claim
+                self._pending_since.pop(partition, None)
+                segments, events, size = segments + 1, events + entry.rows, size + entry.bytes
+                _log.info("segment sealed", key=entry.key, events=entry.rows, bytes=entry.bytes)
+        return Sealed(segments, events, size)
+
+    async def prove(self) -> None:
+        """Prove everything archived that is not proved yet."""
+        for partition in range(self._identity.partitions):
+            self._claims[partition] = await self._prover.prove(await self._claim(partition), partition)
+
+    async def trim(self, *, window_s: float) -> list[Trim]:
+        """Trim every partition as far as it may go; what is younger than ``window_s`` seconds stays."""
+        trims = []
+        for partition in range(self._identity.partitions):
+            held = await self._manifests.load_head(self._identity.era, partition)
+            if held is not None:
+                manifest = await self._manifests.load_manifest(held.head)
+                trims.append(await self._trimmer.trim(held.head, manifest, window_s=window_s))
+        return trims
+
+    async def _claim(self, partition: int) -> Claim:
+        claim = self._claims.get(partition)
+        if claim is None:
+            claim = await self._manifests.take_over(self._identity, partition, writer=self._writer)
+            self._claims[partition] = claim
+        return claim
+
+    async def _bounds(self, partition: int) -> Bounds:
+        archived = (await self._claim(partition)).manifest.next_offset
+        bounds = await self._log.bounds(partition)
+        metrics.log_start_offset.labels(partition).set(bounds.start)
+        metrics.log_end_offset.labels(partition).set(bounds.end)
+        if archived < bounds.start:
+            raise OffsetTrimmedError(partition, archived, bounds.start)
+        return bounds
+
+    def _is_due(self, partition: int, end: int, everything: bool) -> bool:
+        pending = end - self._claims[partition].manifest.next_offset
+        if pending <= 0:
+            self._pending_since.pop(partition, None)
+            return False
+        now = time.monotonic()
+        waited_s = now - self._pending_since.setdefault(partition, now)
+        return everything or is_due(pending, waited_s, self._settings)

@@ -1,0 +1,85 @@
+"""The archive as a reader sees it: a pinned manifest of a partition, with what finds a session in it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from everlog.adapters.archive import ManifestStore, SegmentStore
+from everlog.archive.bloom import may_contain
+from everlog.archive.manifest import Manifest, ManifestEntry
+from everlog.ports.log import Record
+from everlog.schemas.errors import NotFoundError
+
+RELOADS: Final = 3
+"""How often a newer manifest is loaded because an object was merged away meanwhile: merges are minutes apart."""
+
+
+class ArchiveReader:
+    """Reads partitions of an era from the archive; manifests and blooms stay in memory, they never change."""
+
+    def __init__(self, manifests: ManifestStore, segments: SegmentStore, era: int) -> None:
+        self._manifests, self._segments, self._era = manifests, segments, era
+        self._pinned: dict[int, tuple[str, Manifest, dict[str, bytes]]] = {}
+
+    async def pin(self, partition: int) -> tuple[Manifest, dict[str, bytes]] | None:
+        """The newest manifest of a partition and its segments' blooms; None if nothing was archived yet.
+
+        One GET of HEAD when nothing changed. Raises ``ArchiveDamagedError``, ``UnavailableError``.
+        """
+        for _ in range(RELOADS):
+            held = await self._manifests.load_head(self._era, partition)
+            if held is None:
+                return None
+            pinned = self._pinned.get(partition)
+            if pinned is not None and pinned[0] == held.head.sha256:
+                return pinned[1:]
+            manifest = await self._manifests.load_manifest(held.head)
+            try:
+                blooms = await self._manifests.load_blooms(manifest)
+            except NotFoundError:
+                continue
+            self._pinned[partition] = (held.head.sha256, manifest, blooms)
+            return manifest, blooms
+        raise NotFoundError(f"the archive of partition {partition} changes faster than it can be read")
+
+    async def session(self, partition: int, key: str, until: int | None) -> tuple[list[Record], int]:
+        """All archived records of a session below ``until``, in order, and the offset where the archive ends.
+
+        One parallel wave of GETs over the segments that may hold it.
+        """
+        for attempt in itertools.count(1):
+            pinned = await self.pin(partition)
+            if pinned is None:
+                return [], 0
+            manifest, blooms = pinned
+            wanted = [entry for entry in manifest.segments if _may_hold(entry, blooms, key, until)]
+            try:
+                found = await asyncio.gather(
+                    *(self._segments.read_session(entry, key, until=until) for entry in wanted)
+                )
+            except NotFoundError:
+                if attempt == RELOADS:
+                    raise
+                continue
+            records = sorted(itertools.chain.from_iterable(found), key=lambda record: record.offset)
+            return records, manifest.next_offset
+        raise AssertionError("unreachable: the loop ends by return or raise")
+
+    async def partition(self, partition: int, first: int) -> AsyncIterator[Sequence[Record]]:
+        """All archived records of a partition from ``first`` on, in order of offset, a segment's interval at a time."""
+        pinned = await self.pin(partition)
+        if pinned is None:
+            return
+        entries = [entry for entry in pinned[0].segments if entry.next > first]
+        for _, parts in itertools.groupby(entries, key=lambda entry: (entry.first, entry.next)):
+            records = [record for part in parts for record in (await self._segments.read_entry(part)).records()]
+            yield sorted((record for record in records if record.offset >= first), key=lambda record: record.offset)
+
+
+def _may_hold(entry: ManifestEntry, blooms: dict[str, bytes], key: str, until: int | None) -> bool:
+    if not entry.spans(key) or (until is not None and entry.first >= until):
+        return False
+    return may_contain(blooms[entry.key], key)
