@@ -14,8 +14,8 @@ from pymongo import DeleteOne, InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from everlog.adapters.mongo import connection
-from everlog.adapters.mongo.writes import IDS_OF_A_QUERY, pieces
 from everlog.adapters.mongo.errors import duplicates, translated
+from everlog.adapters.mongo.writes import IDS_OF_A_QUERY, pieces
 from everlog.domain.stored import Base, Loaded, StoredSession, checksum, decode_stored, encode_stored
 from everlog.ports.warm import Idle, SessionWrite, Written
 from everlog.schemas.errors import IntegrityError

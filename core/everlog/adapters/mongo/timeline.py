@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from bson import Int64
 
-from everlog.adapters.mongo.writes import IDS_OF_A_QUERY, insert_new, pieces
 from everlog.adapters.mongo.connection import Collection
 from everlog.adapters.mongo.errors import translated
+from everlog.adapters.mongo.writes import IDS_OF_A_QUERY, insert_new, pieces
 from everlog.domain.stored import Rejection, TimelineEntry, timeline_id
 
 ENTRY_BYTES: Final = 384

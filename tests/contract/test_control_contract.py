@@ -1,0 +1,195 @@
+"""What every control store must do: the one in memory, and MongoDB."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from everlog.adapters.memory.control import MemoryControlStore
+from everlog.adapters.mongo import MongoControlStore, MongoWarmStore, connect
+from everlog.adapters.mongo.connection import Client
+from everlog.local.stack import Addresses
+from everlog.ports.control import REQUEST_SESSIONS, Anchor, ControlStore, Live, Request
+from everlog.ports.log import LogIdentity
+from everlog.runtime.config import MongoSettings
+from everlog.schemas.errors import IntegrityError, LimitExceededError, LogLostError, NotFoundError
+
+IDENTITY = LogIdentity("cluster-a", "everlog.events", 0, 4)
+LARGE_OFFSET = 2**53 + 1
+
+
+def request(name: str, *, partition: int = 1, generation: int = 1) -> Request:
+    return Request(name, generation, partition, "evict_timeline", ["acme/a", "acme/b"], proved_offset=LARGE_OFFSET)
+
+
+class ControlContract:
+    """Subclasses give the fixtures ``store`` and ``rival`` (another process on the same data)."""
+
+    async def test_before_it_is_initialised_there_is_nothing(self, store: ControlStore) -> None:
+        assert await store.identity() is None
+        assert await store.generations() == []
+        with pytest.raises(NotFoundError, match="everlog init"):
+            await store.live()
+
+    async def test_initialising_creates_generation_1_and_its_hot_epoch(self, store: ControlStore) -> None:
+        await store.initialise(IDENTITY)
+        assert await store.identity() == IDENTITY
+        assert await store.live() == Live(1, 1)
+        assert await store.generations() == [1]
+
+    async def test_initialising_again_changes_nothing(self, store: ControlStore, rival: ControlStore) -> None:
+        await asyncio.gather(store.initialise(IDENTITY), rival.initialise(IDENTITY))
+        await store.raise_hot_epoch(1)
+        await rival.initialise(IDENTITY)
+        assert await store.live() == Live(1, 2)
+        assert await store.generations() == [1]
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            IDENTITY._replace(cluster_id="cluster-b"),
+            IDENTITY._replace(topic="other.events"),
+            IDENTITY._replace(era=1),
+            IDENTITY._replace(partitions=8),
+        ],
+    )
+    async def test_another_log_is_refused(self, store: ControlStore, other: LogIdentity) -> None:
+        await store.initialise(IDENTITY)
+        with pytest.raises(LogLostError, match="cluster-a"):
+            await store.initialise(other)
+        assert await store.identity() == IDENTITY
+
+    async def test_hot_epochs_rise_one_by_one_for_each_generation(
+        self, store: ControlStore, rival: ControlStore
+    ) -> None:
+        await store.initialise(IDENTITY)
+        raised = await asyncio.gather(*((store, rival)[at % 2].raise_hot_epoch(1) for at in range(10)))
+        assert sorted(raised) == list(range(2, 12))
+        assert await store.raise_hot_epoch(2) == 1
+        assert await store.live() == Live(1, 11)
+
+    async def test_a_request_waits_for_the_owner_of_its_partition(self, store: ControlStore) -> None:
+        await store.submit(request("r1"))
+        assert await store.waiting(1, [1, 2]) == [request("r1")]
+        assert await store.request("r1") == request("r1")
+        assert await store.waiting(1, [2, 3]) == []
+        assert await store.waiting(2, [1]) == []
+        assert await store.waiting(1, []) == []
+        assert await store.request("unknown") is None
+
+    async def test_requests_wait_in_the_order_in_which_they_came(self, store: ControlStore) -> None:
+        names = ["m", "z", "a", "k"]
+        for at, name in enumerate(names):
+            await store.submit(request(name, partition=at % 2))
+        assert [one.id for one in await store.waiting(1, [0, 1])] == names
+        assert [one.id for one in await store.waiting(1, [1])] == ["z", "k"]
+
+    async def test_a_request_is_kept_whole(self, store: ControlStore) -> None:
+        sent = Request("r1", 2, 3, "rehydrate", [], proved_offset=LARGE_OFFSET, keep_entries=9, done=4, error="why")
+        await store.submit(sent)
+        assert await store.request("r1") == sent
+
+    async def test_a_request_submitted_again_is_still_one(self, store: ControlStore) -> None:
+        await store.submit(request("r1"))
+        await store.finish("r1", 2, None)
+        await store.submit(request("r1"))
+        assert await store.waiting(1, [1]) == []
+
+    async def test_a_request_of_too_many_sessions_is_refused(self, store: ControlStore) -> None:
+        sessions = [f"acme/s{number}" for number in range(REQUEST_SESSIONS + 1)]
+        with pytest.raises(LimitExceededError):
+            await store.submit(msgspec.structs.replace(request("r1"), sessions=sessions))
+        await store.submit(msgspec.structs.replace(request("r1"), sessions=sessions[:-1]))
+        assert (await store.waiting(1, [1]))[0].sessions == sessions[:-1]
+
+    @pytest.mark.parametrize(("done", "error"), [(2, None), (0, "no manifest proves it")])
+    async def test_a_finished_request_says_how_it_ended(
+        self, store: ControlStore, rival: ControlStore, done: int, error: str | None
+    ) -> None:
+        await store.submit(request("r1"))
+        await rival.finish("r1", done, error)
+        assert await store.waiting(1, [1]) == []
+        assert await store.request("r1") == msgspec.structs.replace(request("r1"), done=done, error=error)
+
+    async def test_a_forgotten_request_is_gone(self, store: ControlStore) -> None:
+        await store.submit(request("r1"))
+        await store.forget("r1")
+        await store.forget("r1")
+        await store.finish("r1", 1, None)
+        assert await store.request("r1") is None
+        assert await store.waiting(1, [1]) == []
+
+    async def test_a_later_anchor_replaces_the_earlier_one_and_never_the_reverse(self, store: ControlStore) -> None:
+        earlier = Anchor(0, 2, 7, "ab" * 32, LARGE_OFFSET)
+        later = Anchor(0, 2, 8, "cd" * 32, LARGE_OFFSET + 5)
+        assert await store.anchored(0, 2) is None
+        for anchor in (earlier, earlier, later, earlier):
+            await store.anchor(anchor)
+        assert await store.anchored(0, 2) == later
+        assert await store.anchored(0, 1) is None
+        assert await store.anchored(1, 2) is None
+
+
+class TestMemoryControlStore(ControlContract):
+    @pytest.fixture
+    def store(self) -> MemoryControlStore:
+        return MemoryControlStore()
+
+    @pytest.fixture
+    def rival(self, store: MemoryControlStore) -> MemoryControlStore:
+        return store
+
+
+@pytest.mark.integration
+class TestMongoControlStore(ControlContract):
+    @pytest.fixture
+    async def client(self, services: Addresses) -> AsyncIterator[Client]:
+        async with connect(MongoSettings(url=services.mongo)) as client:
+            yield client
+
+    @pytest.fixture
+    async def name(self, client: Client) -> AsyncIterator[str]:
+        name = f"contract_{uuid.uuid4().hex}"
+        yield name
+        await client.drop_database(f"{name}_control")
+        await client.drop_database(f"{name}_views")
+
+    @pytest.fixture
+    def store(self, client: Client, name: str) -> MongoControlStore:
+        return MongoControlStore(client[f"{name}_control"], client[f"{name}_views"])
+
+    @pytest.fixture
+    async def rival(self, services: Addresses, name: str) -> AsyncIterator[MongoControlStore]:
+        async with connect(MongoSettings(url=services.mongo)) as client:
+            yield MongoControlStore(client[f"{name}_control"], client[f"{name}_views"])
+
+    async def test_an_empty_control_database_beside_filled_views_is_refused(
+        self, store: MongoControlStore, client: Client, name: str
+    ) -> None:
+        views = MongoWarmStore(client[f"{name}_views"], 3, now_ms=lambda: 0)
+        await views.ensure_indexes()
+        await views.begin(0, 0, 0)
+        with pytest.raises(IntegrityError, match="holds watermarks_g3"):
+            await store.initialise(IDENTITY)
+        assert await store.identity() is None
+
+    async def test_empty_view_collections_are_no_views(
+        self, store: MongoControlStore, client: Client, name: str
+    ) -> None:
+        await MongoWarmStore(client[f"{name}_views"], 1, now_ms=lambda: 0).ensure_indexes()
+        await store.initialise(IDENTITY)
+        assert await store.live() == Live(1, 1)
+
+    async def test_what_was_cut_short_is_finished(self, store: MongoControlStore, client: Client, name: str) -> None:
+        """For every step that may have been the last one before a crash."""
+        control = client[f"{name}_control"]
+        await store.initialise(IDENTITY)
+        for lost in ({"_id": "live"}, {"_id": {"$in": ["live", "g1"]}}):
+            await control["generations"].delete_many(lost)
+            await store.initialise(IDENTITY)
+            assert await store.live() == Live(1, 1)
+            assert await store.generations() == [1]
