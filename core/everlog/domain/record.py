@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 
 PARTITION_CACHE: Final = 65_536
 """Keys whose partition is remembered: about 10 MiB, and a session's records mostly come close together."""
