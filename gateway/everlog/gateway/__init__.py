@@ -1,1 +1,1 @@
-"""TBD."""
+"""The only door: authenticates, authorises, appends, and answers with the version that it shows."""

@@ -1,0 +1,47 @@
+"""What a role may do, as data; what is not in the table is denied.
+
+The roster of a session stands on top of it: what a participant may do to its session is a rule of ``decide``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from everlog.gateway.identity import Identity
+from everlog.schemas.errors import ForbiddenError
+
+
+class Verb(StrEnum):
+    """What can be asked of the gateway."""
+
+    CREATE = "create a session"
+    APPEND = "append to a session"
+    READ = "read a session"
+
+
+ROLES: Final[Mapping[str, frozenset[Verb]]] = {
+    "owner": frozenset({Verb.CREATE, Verb.APPEND, Verb.READ}),
+    "editor": frozenset({Verb.CREATE, Verb.APPEND, Verb.READ}),
+    "viewer": frozenset({Verb.READ}),
+    "analyst": frozenset({Verb.READ}),
+    "operator": frozenset({Verb.READ}),
+    "auditor": frozenset({Verb.READ}),
+}
+"""A MAD is an editor."""
+
+JOINS_AS: Final[Mapping[str, frozenset[str]]] = {
+    "owner": frozenset({"owner", "editor", "viewer", "analyst"}),
+    "editor": frozenset({"editor", "viewer", "analyst"}),
+}
+"""Participant roles that a principal may give itself when it joins: none above its own."""
+
+ADDS_OTHERS: Final = frozenset({"owner"})
+"""Roles that may let others join any session of the tenant; else only who governs a session may."""
+
+
+def require(identity: Identity, verb: Verb) -> None:
+    """Raise ``ForbiddenError`` unless the identity's role may do this."""
+    if verb not in ROLES.get(identity.role, frozenset()):
+        raise ForbiddenError(f"role {identity.role} may not {verb}")

@@ -1,0 +1,48 @@
+"""Settings of the gateway: ``EVERLOG_GATEWAY__<FIELD>``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field
+
+from everlog.runtime.config import RoomSettings, for_room, state_directory
+
+PRIVATE_KEY_NAME: Final = "token-private.pem"
+PUBLIC_KEY_NAME: Final = "token-public.pem"
+"""Files of the key pair that ``everlog up`` makes."""
+
+
+def keys_directory() -> Path:
+    """Where ``everlog up`` keeps the key pair of local tokens."""
+    return state_directory() / "keys"
+
+
+def _local_public_key() -> Path:
+    return keys_directory() / PUBLIC_KEY_NAME
+
+
+class GatewaySettings(RoomSettings):
+    """Where the gateway listens, whose tokens it takes, and how long it waits."""
+
+    model_config = for_room("gateway")
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on")
+    port: int = Field(default=8080, ge=1, le=65_535)
+    issuer: str = Field(default="everlog", min_length=1, description="`iss` that a token must have")
+    audience: str = Field(default="everlog", min_length=1, description="`aud` that a token must have")
+    public_key_path: Path = Field(
+        default_factory=_local_public_key, description="Ed25519 public key of the issuer, PEM"
+    )
+    token_leeway_s: int = Field(default=5, ge=0, le=300, description="How far clocks may differ")
+    verdict_timeout_s: float = Field(default=5.0, gt=0, le=60, description="Wait for a verdict without Prefer")
+    read_timeout_s: float = Field(default=5.0, gt=0, le=60, description="Wait for a state that is not there yet")
+    body_bytes_max: int = Field(
+        default=1024 * 1024, ge=1024, description="An event of the largest size, escaped and indented"
+    )
+    requests_max: int = Field(default=1000, ge=1, description="Requests at once; more get 503")
+    drain_pause_s: float = Field(
+        default=0.5, ge=0, le=60, description="/readyz says no for so long before the door closes"
+    )
+    drain_timeout_s: float = Field(default=10.0, gt=0, le=300, description="Running requests may end in this time")

@@ -1,0 +1,157 @@
+"""Waiting for verdicts: outcomes as the projector publishes them, looked up by position.
+
+The channel is a hint, not a source: it may lose messages and go away with Redis. Whoever has waited for a while, or
+waits while the channel is down, is looked up in the warm store, which keeps every outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from everlog.domain.record import Position
+from everlog.gateway.live import LivePointer, Tiers
+from everlog.ports.hot import Outcomes
+from everlog.ports.warm import WarmReader
+from everlog.schemas.errors import IntegrityError, NotFoundError, UnavailableError
+
+RECENT_BATCHES: Final = 64
+"""Batches per partition that are kept for those who ask after their verdict was published: some seconds of work."""
+POLL_PERIOD_S: Final = 0.25
+"""How often the warm store is asked for those whose message is missing."""
+PATIENCE_S: Final = 1.0
+"""How long a message of a working channel is waited for before the warm store is asked."""
+RETRY_PAUSE_S: Final = 0.1
+RETRY_PAUSE_MAX_S: Final = 2.0
+"""Pauses between subscriptions, doubled each time."""
+
+log = logging.getLogger(__name__)
+
+
+class _Waiting(NamedTuple):
+    answer: asyncio.Future[int]
+    since_s: float
+
+
+class _Partition:
+    """What is known and awaited of one partition."""
+
+    def __init__(self) -> None:
+        self.recent: deque[Outcomes] = deque(maxlen=RECENT_BATCHES)
+        self.waiting: dict[int, list[_Waiting]] = {}
+
+    def find(self, offset: int) -> int | None:
+        at = bisect_right(self.recent, offset, key=lambda batch: batch.first) - 1
+        if at < 0:
+            return None
+        batch = self.recent[at]
+        return batch.packed[offset - batch.first] if offset < batch.first + len(batch.packed) else None
+
+    def add(self, batch: Outcomes) -> None:
+        if self.recent and batch.first <= self.recent[-1].first:  # said again after a resume: keep the order
+            self.recent.clear()
+        self.recent.append(batch)
+        last = batch.first + len(batch.packed)
+        for offset in [offset for offset in self.waiting if batch.first <= offset < last]:
+            self.tell(offset, batch.packed[offset - batch.first])
+
+    def tell(self, offset: int, packed: int) -> None:
+        for waiting in self.waiting.pop(offset, []):
+            if not waiting.answer.done():
+                waiting.answer.set_result(packed)
+
+
+class OutcomeWaiter:
+    """Answers with packed outcomes by position. ``run`` it beside the requests."""
+
+    def __init__(self, pointer: LivePointer, monotonic_s: Callable[[], float]) -> None:
+        self._pointer, self._monotonic_s = pointer, monotonic_s
+        self._partitions: dict[tuple[int, int], _Partition] = {}
+        self.is_following = False
+        """Whether outcomes are being received from the channel."""
+
+    async def wait(self, position: Position, timeout_s: float) -> int | None:
+        """The packed outcome of a record; None when it did not become known in time."""
+        partition = self._partitions.setdefault((position.era, position.partition), _Partition())
+        known = partition.find(position.offset)
+        if known is not None:
+            return known
+        waiting = _Waiting(asyncio.get_running_loop().create_future(), self._monotonic_s())
+        partition.waiting.setdefault(position.offset, []).append(waiting)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await waiting.answer
+        except TimeoutError:
+            return None
+        finally:
+            others = partition.waiting.get(position.offset, [])
+            if waiting in others:
+                others.remove(waiting)
+                if not others:
+                    del partition.waiting[position.offset]
+
+    async def run(self) -> None:
+        """Follow the channel of the live generation, and poll for what it misses, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow())
+            tasks.create_task(self._poll())
+
+    async def _follow(self) -> None:
+        pause_s = RETRY_PAUSE_S
+        while True:
+            try:
+                tiers = await self._pointer.tiers()
+                await self._follow_until_swapped(tiers)
+                pause_s = RETRY_PAUSE_S
+            except (UnavailableError, NotFoundError) as error:
+                log.warning("No verdicts from the channel, the warm store is asked instead: %s", error)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, RETRY_PAUSE_MAX_S)
+
+    async def _follow_until_swapped(self, tiers: Tiers) -> None:
+        following = asyncio.create_task(self._receive(tiers))
+        swapped = asyncio.create_task(self._pointer.changed(tiers))
+        try:
+            await asyncio.wait({following, swapped}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                following.result()
+        finally:
+            self.is_following = False
+            for task in (following, swapped):
+                task.cancel()
+            await asyncio.gather(following, swapped, return_exceptions=True)
+
+    async def _receive(self, tiers: Tiers) -> None:
+        self.is_following = True
+        async for batch in tiers.hot.outcomes():
+            self._partitions.setdefault((batch.era, batch.partition), _Partition()).add(batch)
+        raise UnavailableError("the channel of outcomes", "it ended")
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_PERIOD_S)
+            for (era, number), partition in list(self._partitions.items()):
+                overdue = self._overdue(partition)
+                if not overdue:
+                    continue
+                try:
+                    await self._ask_warm((await self._pointer.tiers()).warm, era, number, overdue)
+                except (UnavailableError, NotFoundError, IntegrityError) as error:
+                    log.debug("The warm store does not tell outcomes either: %s", error)
+
+    def _overdue(self, partition: _Partition) -> list[int]:
+        patience_s = PATIENCE_S if self.is_following else 0.0
+        asked_before_s = self._monotonic_s() - patience_s
+        return [offset for offset, all_waiting in partition.waiting.items() if all_waiting[0].since_s <= asked_before_s]
+
+    async def _ask_warm(self, warm: WarmReader, era: int, number: int, offsets: list[int]) -> None:
+        watermark = await warm.watermark(era, number)
+        for offset in offsets:
+            if watermark is not None and offset < watermark:
+                packed = await warm.outcome(era, number, offset)
+                if packed is not None:
+                    self._partitions[era, number].tell(offset, packed)
