@@ -33,7 +33,8 @@ class Appender(Protocol):
         """Append one record; returns once it is acknowledged by all in-sync replicas.
 
         Returns its position, or None where the broker acknowledged without telling one (a resent batch).
-        Raises ``UnavailableError`` if nothing was handed over, ``LimitExceededError`` for a too large value.
+        Raises ``UnavailableError`` if nothing was handed over, ``UnknownOutcomeError`` if it may still land,
+        ``LimitExceededError`` for a too large value.
         """
 
 
@@ -49,7 +50,9 @@ class LogReader(Protocol):
     def read(self, partition: int, first: int, until: int) -> AsyncIterator[Sequence[LogRecord]]:
         """Chunks of the records ``[first, until)`` in offset order, without a hole.
 
-        Raises ``OffsetTrimmedError`` when ``first`` or a later offset is no longer there, ``UnavailableError``.
+        Raises ``OffsetTrimmedError`` when ``first`` or a later offset is no longer there, ``IntegrityError`` for a
+        hole, ``LogLostError`` when the log ends before ``first``, ``UnavailableError``, also when it ends before
+        ``until``.
         """
 
 

@@ -1,1 +1,5 @@
-"""TBD."""
+"""Producers of trusted services: the Kafka appender."""
+
+from everlog.producers.producer import Producer
+
+__all__ = ["Producer"]

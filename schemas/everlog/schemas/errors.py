@@ -9,6 +9,7 @@ are values in ``everlog.domain``, and become errors only at the SDK.
     │   ├── LimitExceededError         too large; names the limit and the actual size
     │   └── ConfigurationError         settings, all wrong ones at once
     ├── UnavailableError           a dependency does not answer; try later
+    │   └── UnknownOutcomeError        it was asked to write and may have done so
     ├── NotFoundError              no such session, event or object
     ├── ConflictError              the session or object is not as expected
     │   ├── AlreadyExistsError
@@ -97,6 +98,13 @@ class UnavailableError(EverlogError):
     def __init__(self, dependency: str, detail: str, *, retry_after_s: float = 1.0, hint: str = "") -> None:
         super().__init__(f"{dependency} is unavailable: {detail}", hint=hint)
         self.dependency, self.retry_after_s = dependency, retry_after_s
+
+
+class UnknownOutcomeError(UnavailableError):
+    """A write was handed over and not acknowledged: it may land now, later or never.
+
+    The same write may be repeated, with the same event id.
+    """
 
 
 class NotFoundError(EverlogError):
