@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 import aiokafka
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
-from faust.types.transports import ConsumerT
+from faust.types.transports import ConsumerT, TPorTopicSet
 
 from everlog.projector.cursors import Cursors
 
@@ -85,6 +85,10 @@ class Consumer(driver.Consumer):
         self._acked[tp].clear()
         self._acked_index[tp].clear()
         return self.transport.cursors.next_offset(tp.partition)
+
+    async def commit(self, topics: TPorTopicSet | None = None, start_new_transaction: bool = True) -> bool:
+        """Commit the cursors, unless Faust has crashed: the thread that would commit ends on its own then."""
+        return False if self.crashed else await super().commit(topics, start_new_transaction)
 
     async def perform_seek(self) -> None:
         """Seek the assigned partitions to their cursors, which the app placed just before.

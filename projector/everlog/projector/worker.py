@@ -96,9 +96,11 @@ class ProjectorWorker:
         try:
             await self._until_stopped(app)
         finally:
-            with watchdog():
-                await self._shut_down(app)
-            self._ended.set()
+            try:
+                with watchdog():
+                    await self._shut_down(app)
+            finally:
+                self._ended.set()
         if self._failure is not None:
             raise translated(self._failure) from self._failure
 
@@ -133,7 +135,10 @@ class ProjectorWorker:
         await self._give_back(self._held)
 
     def _fail(self, error: BaseException) -> None:
-        """Remember the first error and begin to stop: no batch is begun from now on."""
+        """Remember the first error and begin to stop: no batch is begun from now on.
+
+        Raising inside Faust instead would tear its services down in no order while the others still commit.
+        """
         if self._failure is None:
             self._failure = error
         self._ending = True
@@ -156,7 +161,6 @@ class ProjectorWorker:
                 await self._resume(tp, error)
         except Exception as error:
             self._fail(error)
-            raise
 
     async def _apply(self, partition: int, records: Sequence[LogRecord]) -> None:
         batch = asyncio.create_task(self._sink.apply(partition, records))
@@ -191,7 +195,7 @@ class ProjectorWorker:
             starts = await self._starts(partitions)
         except Exception as error:
             self._fail(error)
-            raise
+            starts = None
         if starts is None:
             raise RebalanceAgain
         self._cursors.place(starts)
