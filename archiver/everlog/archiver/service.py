@@ -84,14 +84,14 @@ class Archiver:
         for partition in range(self._identity.partitions):
             self._claims[partition] = await self._prover.prove(await self._claim(partition), partition)
 
-    async def trim(self, *, window_s: float) -> list[Trim]:
+    async def trim(self, *, window_s: float, dry_run: bool = False) -> list[Trim]:
         """Trim every partition as far as it may go; what is younger than ``window_s`` seconds stays."""
         trims = []
         for partition in range(self._identity.partitions):
             held = await self._manifests.load_head(self._identity.era, partition)
             if held is not None:
                 manifest = await self._manifests.load_manifest(held.head)
-                trims.append(await self._trimmer.trim(held.head, manifest, window_s=window_s))
+                trims.append(await self._trimmer.trim(held.head, manifest, window_s=window_s, dry_run=dry_run))
         return trims
 
     async def _claim(self, partition: int) -> Claim:

@@ -51,18 +51,19 @@ class Trimmer:
         self._log, self._trimmer, self._control = log, trimmer, control
         self._generations, self._now_ms = generations, now_ms
 
-    async def trim(self, head: Head, manifest: Manifest, *, window_s: float) -> Trim:
+    async def trim(self, head: Head, manifest: Manifest, *, window_s: float, dry_run: bool = False) -> Trim:
         """Trim one partition as far as it may go, after leaving an anchor that names the manifest.
 
-        Raises ``UnavailableError`` when a watermark cannot be read: then nothing is trimmed.
+        A dry run only says what would happen. Raises ``UnavailableError`` when a watermark cannot be read: then
+        nothing is trimmed.
         """
         partition = manifest.partition
         watermarks = [await warm.watermark(manifest.era, partition) for warm in self._generations]
         youngest_ms = self._now_ms() + 1 - int(window_s * 1000)
         offset = trim_offset(manifest, watermarks, youngest_ms)
         start = (await self._log.bounds(partition)).start
-        if offset <= start:
-            return Trim(partition, start, start)
+        if offset <= start or dry_run:
+            return Trim(partition, start, max(start, offset))
         await self._control.anchor(Anchor(manifest.era, partition, head.seq, head.sha256, offset))
         after = await self._trimmer.delete_before(partition, offset)
         metrics.log_start_offset.labels(partition).set(after)

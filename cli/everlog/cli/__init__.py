@@ -1,1 +1,1 @@
-"""TBD."""
+"""The ``everlog`` command, and the composition of the services."""

@@ -1,0 +1,144 @@
+"""The composition root: every adapter of the stores, made from the settings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import uuid_utils
+
+from everlog.adapters.archive import ManifestStore, SegmentStore
+from everlog.adapters.kafka.reader import KafkaReader
+from everlog.adapters.kafka.trimmer import KafkaTrimmer
+from everlog.adapters.mongo import MongoControlStore, MongoWarmStore, connect
+from everlog.adapters.mongo.connection import Database
+from everlog.adapters.redis import RedisHotStore
+from everlog.adapters.s3 import S3ObjectStore
+from everlog.adapters.s3 import S3Settings as S3ClientSettings
+from everlog.archiver.proving import Prover
+from everlog.archiver.sealing import Sealer
+from everlog.archiver.service import Archiver
+from everlog.archiver.settings import ArchiverSettings
+from everlog.archiver.trimming import Trimmer
+from everlog.ports.log import LogIdentity
+from everlog.replay.archive import ArchiveReader
+from everlog.replay.history import ArchiveThenLog
+from everlog.runtime.config import KafkaSettings, MongoSettings, RedisSettings, S3Settings, load_all
+from everlog.schemas.errors import LogLostError
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """Where the log and the stores are."""
+
+    kafka: KafkaSettings
+    redis: RedisSettings
+    mongo: MongoSettings
+    s3: S3Settings
+
+    @classmethod
+    def load(cls) -> StoreSettings:
+        """The settings in force. Raises ``ConfigurationError`` with every wrong one."""
+        kafka, redis, mongo, s3 = load_all({KafkaSettings: {}, RedisSettings: {}, MongoSettings: {}, S3Settings: {}})
+        return cls(
+            cast(KafkaSettings, kafka), cast(RedisSettings, redis), cast(MongoSettings, mongo), cast(S3Settings, s3)
+        )
+
+
+def now_ms() -> int:
+    """The clock of the services, milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def new_id() -> str:
+    """A fresh UUIDv7."""
+    return str(uuid_utils.uuid7())
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The log and the stores, connected."""
+
+    settings: StoreSettings
+    identity: LogIdentity
+    log: KafkaReader
+    control: MongoControlStore
+    views: Database
+    objects: S3ObjectStore
+    manifests: ManifestStore
+    segments: SegmentStore
+    history: ArchiveThenLog
+    _closing: AsyncExitStack
+
+    def warm(self, generation: int) -> MongoWarmStore:
+        """The warm store of a generation."""
+        return MongoWarmStore(self.views, generation, now_ms=now_ms)
+
+    async def hot(self, generation: int, epoch: int) -> RedisHotStore:
+        """The hot store of a generation under a hot epoch; closed with the stores."""
+        store = RedisHotStore(self.settings.redis, generation, epoch)
+        self._closing.push_async_callback(store.close)
+        return store
+
+    async def archiver(self, settings: ArchiverSettings) -> Archiver:
+        """An archiver of this log."""
+        generations = [self.warm(generation) for generation in await self.control.generations()]
+        return Archiver(
+            identity=self.identity,
+            log=self.log,
+            manifests=self.manifests,
+            sealer=Sealer(self.log, self.manifests, self.segments, settings, now_ms),
+            prover=Prover(self.log, self.manifests, self.segments, now_ms),
+            trimmer=Trimmer(self.log, KafkaTrimmer(self.settings.kafka), self.control, generations, now_ms),
+            settings=settings,
+            writer=new_id(),
+        )
+
+
+def object_store(settings: S3Settings) -> S3ObjectStore:
+    """The S3 client of the settings."""
+    return S3ObjectStore(
+        S3ClientSettings(
+            bucket=settings.bucket,
+            endpoint_url=settings.endpoint_url,
+            access_key=settings.access_key.get_secret_value() if settings.access_key else None,
+            secret_key=settings.secret_key.get_secret_value() if settings.secret_key else None,
+            region=settings.region,
+        )
+    )
+
+
+@asynccontextmanager
+async def open_control(settings: StoreSettings) -> AsyncIterator[tuple[MongoControlStore, Database]]:
+    """The control store and the database of views."""
+    client = connect(settings.mongo)
+    try:
+        views = client[settings.mongo.view_database]
+        yield MongoControlStore(client[settings.mongo.control_database], views), views
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def open_stores(settings: StoreSettings) -> AsyncIterator[Stores]:
+    """Connect to the log and the stores, and refuse a log that is not the one of the beginning.
+
+    Raises ``UnavailableError``, ``ConfigurationError``, ``LogLostError``.
+    """
+    async with AsyncExitStack() as stack:
+        log = await stack.enter_async_context(KafkaReader(settings.kafka))
+        control, views = await stack.enter_async_context(open_control(settings))
+        objects = await stack.enter_async_context(object_store(settings.s3))
+        identity = await log.identity()
+        known = await control.identity()
+        if known is not None and known != identity:
+            raise LogLostError(
+                f"the log is {identity}, everything here was made from {known}",
+                hint="Connect to the log of the beginning, or see everlog archive status",
+            )
+        manifests, segments = ManifestStore(objects, settings.s3.root), SegmentStore(objects, settings.s3.root)
+        history = ArchiveThenLog(identity, ArchiveReader(manifests, segments, identity.era), log)
+        yield Stores(settings, identity, log, control, views, objects, manifests, segments, history, stack)

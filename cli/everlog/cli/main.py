@@ -1,0 +1,63 @@
+"""Entry point of ``everlog``: groups the commands, turns errors into one sentence and an exit code.
+
+Heavy imports live inside the commands, so that ``everlog --version`` and ``--help`` answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated, Final
+
+import click
+import typer
+
+from everlog.cli import archive, demo, local, services, sessions
+from everlog.schemas.errors import EverlogError
+
+INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    name="everlog",
+    help="Keeps conversations for ever: Kafka log, Redis and MongoDB projections, S3 archive.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+local.register(app)
+services.register(app)
+sessions.register(app)
+demo.register(app)
+app.add_typer(archive.app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"everlog {version('everlog')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Keeps conversations for ever."""
+
+
+def main() -> None:
+    """Run the command line; exits with one of the documented codes."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except EverlogError as error:
+        typer.echo(f"everlog: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

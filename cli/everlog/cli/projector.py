@@ -1,0 +1,62 @@
+"""The composition of a projector worker."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prometheus_client import start_http_server
+
+from everlog.adapters.kafka.connection import security_arguments
+from everlog.adapters.kafka.topic import check_topic
+from everlog.cli.composition import StoreSettings, open_stores
+from everlog.cli.services import until_signalled
+from everlog.projector.projection import Projection
+from everlog.projector.requests import RequestRunner
+from everlog.projector.settings import ProjectorSettings
+from everlog.projector.stores import HotSide
+from everlog.projector.worker import ProjectorWorker
+
+
+async def run_projector(generation: int | None) -> None:
+    """Fold the log until a signal comes. Raises what ends a worker."""
+    settings, stores_settings = ProjectorSettings.load(generation=generation), StoreSettings.load()
+    await check_topic(stores_settings.kafka)
+    if settings.metrics_port is not None:
+        start_http_server(settings.metrics_port, settings.metrics_host)
+    async with open_stores(stores_settings) as stores:
+        live = await stores.control.live()
+        folded = settings.generation or live.generation
+        hot = HotSide(await stores.hot(folded, live.hot_epoch), stores.control, folded)
+        projection = Projection(
+            identity=stores.identity,
+            warm=stores.warm(folded),
+            hot=hot,
+            log=stores.log,
+            history=stores.history,
+            cached_sessions=settings.cached_sessions,
+        )
+        requests = RequestRunner(projection, stores.control, folded, settings.request_poll_ms / 1000)
+        worker = ProjectorWorker(
+            brokers=stores_settings.kafka.brokers,
+            topic=stores_settings.kafka.topic_name,
+            group=f"everlog-g{folded}",
+            sink=projection,
+            instance_id=settings.instance_id,
+            security=security_arguments(stores_settings.kafka),
+        )
+        await until_signalled(lambda: _work(worker, requests), worker.stop)
+
+
+async def _work(worker: ProjectorWorker, requests: RequestRunner) -> None:
+    """The worker, and requests between its batches; the first failure of either ends both."""
+    carrying = asyncio.create_task(requests.run())
+    working = asyncio.create_task(worker.run())
+    try:
+        done, _ = await asyncio.wait({carrying, working}, return_when=asyncio.FIRST_COMPLETED)
+        if working not in done:
+            await worker.stop()
+        for task in done:
+            task.result()
+    finally:
+        carrying.cancel()
+        await asyncio.gather(carrying, working, return_exceptions=True)

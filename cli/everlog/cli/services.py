@@ -1,0 +1,117 @@
+"""``init`` and the three services in the foreground; SIGTERM drains them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(init)
+    app.command()(gateway)
+    app.command()(projector)
+    app.command()(archiver)
+
+
+def init() -> None:
+    """Create topic, bucket, databases, generation 1 and the live pointer; harmless to repeat."""
+    asyncio.run(_init())
+
+
+def gateway(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+) -> None:
+    """Run the HTTP door."""
+    from everlog.cli.gateway import run_gateway
+
+    from everlog.runtime.logging import configure
+
+    configure("gateway")
+    asyncio.run(run_gateway(host, port))
+
+
+def projector(
+    generation: Annotated[int | None, typer.Option(help="Generation to fold; the live one by default.")] = None,
+) -> None:
+    """Run a projector worker: folds the log into Redis and MongoDB."""
+    from everlog.cli.projector import run_projector
+    from everlog.runtime.logging import configure
+
+    configure("projector")
+    asyncio.run(run_projector(generation))
+
+
+def archiver() -> None:
+    """Run the archiver: seals, proves and trims."""
+    from everlog.runtime.logging import configure
+
+    configure("archiver")
+    asyncio.run(_archiver())
+
+
+async def _init() -> None:
+    from everlog.adapters.kafka.reader import KafkaReader
+    from everlog.adapters.kafka.topic import check_topic, ensure_topic
+    from everlog.adapters.mongo import MongoWarmStore
+    from everlog.adapters.s3 import probe_object_store
+    from everlog.cli.composition import StoreSettings, new_id, now_ms, object_store, open_control
+
+    settings = StoreSettings.load()
+    await ensure_topic(settings.kafka)
+    await check_topic(settings.kafka)
+    async with object_store(settings.s3) as objects:
+        await objects.ensure_bucket()
+        await probe_object_store(objects, f"{settings.s3.root}/probe-{new_id()}")
+    async with KafkaReader(settings.kafka) as log, open_control(settings) as (control, views):
+        await control.initialise(await log.identity())
+        await MongoWarmStore(views, (await control.live()).generation, now_ms=now_ms).ensure_indexes()
+
+
+async def _archiver() -> None:
+    from prometheus_client import start_http_server
+
+    from everlog.archiver.settings import ArchiverSettings
+    from everlog.cli.composition import StoreSettings, open_stores
+
+    settings = ArchiverSettings.load()
+    if settings.metrics_port is not None:
+        start_http_server(settings.metrics_port, settings.metrics_host)
+    async with open_stores(StoreSettings.load()) as stores:
+        worker = await stores.archiver(settings)
+        await until_signalled(worker.run)
+
+
+async def until_signalled(
+    work: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """Run ``work`` until it ends or SIGTERM or SIGINT comes; then ``stop`` it, or cancel it.
+
+    Raises what the work raised.
+    """
+    loop, signalled = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled.set)
+    task, waiter = asyncio.ensure_future(work()), asyncio.create_task(signalled.wait())
+    try:
+        await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            await (stop() if stop is not None else _cancelled(task))
+        await task
+    except asyncio.CancelledError:
+        if not signalled.is_set():
+            raise
+    finally:
+        waiter.cancel()
+
+
+async def _cancelled(task: asyncio.Future[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
