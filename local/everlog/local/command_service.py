@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 
 from everlog.local.layout import Layout
 from everlog.local.process import Command
@@ -26,6 +27,11 @@ class CommandService:
         """As the caller named it."""
         return self.extra.name
 
+    @property
+    def log(self) -> Path:
+        """The file that takes its output."""
+        return self.extra.log or self.layout.log(self.name)
+
     def prepare(self) -> None:
         """Nothing: the command brings all it needs."""
 
@@ -35,7 +41,7 @@ class CommandService:
         return Command(
             name=self.name,
             argv=self.extra.argv,
-            log=self.extra.log or self.layout.log(self.name),
+            log=self.log,
             directory=temporary,
             environment={"TMPDIR": str(temporary), **self.extra.environment},
             stop_timeout_s=_STOP_TIMEOUT_S,

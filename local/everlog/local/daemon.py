@@ -15,13 +15,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from everlog.local.command_service import CommandService
 from everlog.local.layout import Layout
-from everlog.local.service import Place, Service
-from everlog.local.spec import Phase, Spec, State, read_spec, write
+from everlog.local.service import Place
+from everlog.local.spec import ExtraService, Phase, Spec, State, read_spec, write
 from everlog.local.stack import addresses, build
 from everlog.local.watch import NeededServiceFailedError, Once, Unit, Watched
 
@@ -77,18 +78,18 @@ class Supervisor:
         self._spec = spec
         place = Place(self._layout, spec.ports, spec.settings)
         for name, service in build(place, spec.services).items():
-            self._add(self._stores, name, lambda s=service: self._unit(Watched, s, self._stores_ending, _open))
+            log = self._layout.log(name)
+            self._add(self._stores, name, partial(Watched, service, log, self._stores_ending, _open))
         if spec.initialise:
-            once = CommandService(spec.initialise, self._layout)
-            self._add(self._once, once.name, lambda: self._unit(Once, once, self._extras_ending, self._stores_ready))
+            self._add_command(self._once, spec.initialise, Once, self._stores_ready)
         for extra in spec.extras:
-            service = CommandService(extra, self._layout)
-            self._add(
-                self._extras, extra.name, lambda s=service: self._unit(Watched, s, self._extras_ending, self._all_ready)
-            )
+            self._add_command(self._extras, extra, Watched, self._all_ready)
 
-    def _unit(self, kind: type[Unit], service: Service, ending: threading.Event, gate: Callable[[], None]) -> Unit:
-        return kind(service, self._layout.log(service.name), ending, gate)
+    def _add_command(
+        self, units: dict[str, Unit], extra: ExtraService, kind: type[Unit], gate: Callable[[], None]
+    ) -> None:
+        service = CommandService(extra, self._layout)
+        self._add(units, extra.name, partial(kind, service, service.log, self._extras_ending, gate))
 
     @staticmethod
     def _add(units: dict[str, Unit], name: str, make: Callable[[], Unit]) -> None:

@@ -43,6 +43,11 @@ class Spec(_Model):
     extras: tuple[ExtraService, ...] = ()
     revision: int = 1
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that listens."""
+        return (*self.services, *(extra.name for extra in self.extras))
+
     def joined(self, wanted: Spec) -> Spec:
         """This running spec and what ``wanted`` adds to it; ports and settings stay, since addresses are in use."""
         extras = {extra.name: extra for extra in (*self.extras, *wanted.extras)}

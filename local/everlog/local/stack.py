@@ -19,7 +19,7 @@ from everlog.local.ports import HOST, Ports, require_free
 from everlog.local.process import Child
 from everlog.local.seaweedfs import SeaweedFS, credentials
 from everlog.local.service import Place, Service
-from everlog.local.settings import LocalSettings, load_settings
+from everlog.local.settings import LocalSettings
 from everlog.local.valkey import Valkey
 from everlog.schemas.errors import UsageError
 
@@ -91,7 +91,7 @@ class Stack:
     ) -> None:
         self.layout = open_layout(directory)
         self.ports = ports
-        place = Place(self.layout, ports, settings or load_settings())
+        place = Place(self.layout, ports, settings or LocalSettings.load())
         self._services = build(place, services)
         self._children: dict[str, Child] = {}
         self._lock = threading.Lock()

@@ -19,7 +19,7 @@ from pathlib import Path
 from everlog.local.layout import Layout, open_layout
 from everlog.local.ports import require_free
 from everlog.local.process import rotate
-from everlog.local.spec import Spec, State, read_spec, read_state, write
+from everlog.local.spec import Phase, Spec, State, read_spec, read_state, write
 from everlog.schemas.errors import UnavailableError
 
 # The first start downloads 60 MB and may be on a busy machine; every service has its own deadline below this.
@@ -42,16 +42,27 @@ def up(directory: Path, spec: Spec, on_progress: Callable[[State], None] = lambd
     layout = open_layout(directory)
     with _exclusively(layout):
         running = is_running(layout)
-        current = read_spec(layout)
-        if running and current:
-            spec = current.joined(spec)
+        if running:
+            spec = _joined_with_running(layout, spec)
         else:
-            require_free(spec.ports, [*spec.services, *(extra.name for extra in spec.extras)])
+            require_free(spec.ports, spec.names)
             layout.state.unlink(missing_ok=True)
         write(layout.spec, spec)
         if not running:
             _launch(layout)
         return _await_settled(layout, spec.revision, on_progress)
+
+
+def _joined_with_running(layout: Layout, wanted: Spec) -> Spec:
+    current, state = read_spec(layout), read_state(layout)
+    if current is None or state is None:
+        raise UnavailableError(
+            "The supervisor", "it was started by another release of Everlog", hint="End it with: everlog down"
+        )
+    joined = current.joined(wanted)
+    alive = {name for name, service in state.services.items() if service.state is not Phase.FAILED}
+    require_free(joined.ports, [name for name in joined.names if name not in alive])
+    return joined
 
 
 def down(directory: Path) -> bool:
