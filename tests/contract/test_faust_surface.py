@@ -13,6 +13,7 @@ from faust.app.base import App, BootStrategy
 from faust.tables.recovery import RebalanceAgain, Recovery
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
+from mode.threads import ServiceThread
 from mode.utils.queues import FlowControlQueue
 
 from everlog.projector.app import GroupSettings, build_app
@@ -52,6 +53,8 @@ def test_a_method_we_depend_on_has_the_known_signature(method: Callable[..., Any
         (faust_consumer.Consumer._filter_committable_offsets, "self._new_offset(tp)"),
         (faust_consumer.Consumer._filter_tps_with_pending_acks, "in self._acked"),
         (faust_consumer.Consumer.ack, "committed = self._committed_offset[tp]"),
+        (ServiceThread.start, "self.Worker(self)"),
+        (ServiceThread._serve, "await self.beacon.root.data.crash(exc)"),
         (Recovery, "except RebalanceAgain"),
         (FlowControlQueue, "self.maxsize / self.pressure_high_ratio"),
     ],
@@ -88,9 +91,10 @@ async def test_the_app_reads_only_and_as_our_rules_say() -> None:
     assert driven._auto_offset_reset == "none"
     assert not driven._enable_auto_commit
     assert BootStrategy.enable_kafka_producer is None
-    assert app.boot_strategy.kafka_producer() == []
-    assert not list(app.boot_strategy.web_server())
-    queue = app.FlowControlQueue(4)
-    assert queue.pressure_high_size > 4  # type: ignore[operator]
+    boot = app.boot_strategy
+    assert isinstance(boot, BootStrategy)
+    assert not list(boot.kafka_producer())
+    assert not list(boot.web_server())
+    assert app.FlowControlQueue(4).pressure_high_size > 4
     await driven.stop()
     consumer._thread.thread_loop.close()

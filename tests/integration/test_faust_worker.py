@@ -37,7 +37,7 @@ class Log:
         self.ends = [0] * PARTITIONS
 
     async def create(self) -> None:
-        async with admin(self.brokers) as client:
+        async with Admin(self.brokers) as client:
             await client.create_topics([NewTopic(self.topic, PARTITIONS, 1, topic_configs=TOPIC_SETTINGS)])
 
     async def produce(self, per_partition: int) -> None:
@@ -51,7 +51,7 @@ class Log:
             await producer.flush()
 
     async def trim(self, partition: int, offset: int) -> None:
-        async with admin(self.brokers) as client:
+        async with Admin(self.brokers) as client:
             await client.delete_records({TopicPartition(self.topic, partition): RecordsToDelete(offset)})
 
     def worker(self, sink: Any) -> ProjectorWorker:
@@ -60,11 +60,9 @@ class Log:
         )
 
 
-def admin(brokers: str) -> AdminContext:
-    return AdminContext(brokers)
+class Admin:
+    """An admin client that closes itself."""
 
-
-class AdminContext:
     def __init__(self, brokers: str) -> None:
         self._client = AIOKafkaAdminClient(bootstrap_servers=brokers)
 
@@ -167,7 +165,7 @@ async def log(services: Any) -> AsyncIterator[Log]:
     log = Log(services.kafka)
     await log.create()
     yield log
-    async with admin(log.brokers) as client:
+    async with Admin(log.brokers) as client:
         await client.delete_topics([log.topic])
 
 
@@ -194,7 +192,7 @@ async def test_the_groups_own_offsets_decide_nothing(log: Log) -> None:
     store = Store()
     async with Running(log, RecordingSink(store)) as running:
         await running.until(store.reached(log.ends))
-    async with admin(log.brokers) as client:
+    async with Admin(log.brokers) as client:
         committed = await client.list_consumer_group_offsets(f"g-{log.topic}")
     assert [committed[TopicPartition(log.topic, partition)].offset for partition in range(PARTITIONS)] == log.ends
     restored = Store(dict.fromkeys(range(PARTITIONS), 30))
@@ -382,6 +380,10 @@ class Journal:
             position[batch.partition] = batch.following
 
 
+def files_in(directory: Path) -> list[Path]:
+    return list(directory.iterdir())
+
+
 async def start_process(log: Log, journal: Journal) -> asyncio.subprocess.Process:
     script = Path(__file__).with_name("faust_worker_process.py")
     return await asyncio.create_subprocess_exec(
@@ -416,4 +418,4 @@ async def test_sigterm_ends_the_process_soon_and_leaves_no_files(log: Log, tmp_p
     assert await process.wait() == 0
     assert time.monotonic() - since < 4
     journal.assert_without_hole_or_double()
-    assert os.listdir(tmp_path) == ["journal"]
+    assert [path.name for path in files_in(tmp_path)] == ["journal"]

@@ -70,6 +70,9 @@ def chunks(records: Sequence[FetchedRecord], size: int = CHUNK_RECORDS) -> Itera
 class ChunkScheduler(DefaultSchedulingStrategy):
     """Hands out a chunk of every partition in turn; given to Faust as its setting ``ConsumerScheduler``."""
 
+    def __init__(self) -> None:
+        """Faust makes one per consumer."""
+
     def iterate(self, records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, Any]]:
         """Yield (partition, chunk) round-robin; within a partition in offset order."""
         waiting = {partition: chunks(fetched) for partition, fetched in records.items()}

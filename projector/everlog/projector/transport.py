@@ -6,6 +6,7 @@ over all of them, and the versions are pinned.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, ClassVar, cast
 
@@ -13,11 +14,14 @@ import aiokafka
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.transports import ConsumerT, TPorTopicSet
+from mode.threads import WorkerThread
 
 from everlog.projector.cursors import Cursors
 
 FETCH_MAX_WAIT_MS = 100
 """How long a broker holds a fetch without data. Faust's 1,500 ms let busy partitions wait for idle ones of the node."""
+
+log = logging.getLogger(__name__)
 
 PartitionsCallback = Callable[[Collection[int]], Awaitable[None]]
 
@@ -36,8 +40,27 @@ class NoReadOffsets(dict[TP, int | None]):
         pass
 
 
+class QuietThread(WorkerThread):
+    """A thread whose failure is reported once: mode hands it to the app, then raises it into nowhere as well."""
+
+    def run(self) -> None:
+        """Run the service of this thread."""
+        try:
+            super().run()
+        except Exception:
+            log.debug("The consumer's thread ended with an error that the app has", exc_info=True)
+
+
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """The thread that holds the aiokafka consumer: heartbeats go on here while the main loop works."""
+    """The thread that holds the aiokafka consumer: heartbeats go on here while the main loop works.
+
+    Depends on mode's ``ServiceThread.Worker``, the class of its thread.
+    """
+
+    Worker = QuietThread
+
+    def on_crash(self, msg: str, *fmt: Any, **_: Any) -> None:
+        """Nothing: mode prints a traceback here; the app logs the same error."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         """Set what Faust hard-codes, before the consumer starts.

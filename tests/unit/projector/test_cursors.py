@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everlog.ports.log import Record
+from everlog.ports.log import LogRecord, Record
 from everlog.projector.cursors import Cursors
 from everlog.projector.ports import ResumeError
 
@@ -21,8 +23,8 @@ def placed(offset: int) -> Cursors:
     return cursors
 
 
-def offsets(due: object) -> list[int]:
-    return [record.offset for record in due]  # type: ignore[attr-defined]
+def offsets(due: Sequence[LogRecord]) -> list[int]:
+    return [record.offset for record in due]
 
 
 def test_a_chunk_that_begins_at_the_cursor_is_due() -> None:
@@ -76,7 +78,8 @@ def test_the_cursor_moves_only_when_it_is_told_so() -> None:
 def test_whatever_is_delivered_is_applied_once_in_order_and_without_a_hole(
     start: int, deliveries: list[tuple[int, int]]
 ) -> None:
-    cursors, applied = placed(start), []
+    cursors = placed(start)
+    applied: list[int] = []
     for first, length in deliveries:
         try:
             due = cursors.due(0, records(first, first + length))
