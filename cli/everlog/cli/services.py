@@ -21,6 +21,11 @@ def register(app: typer.Typer) -> None:
 
 def init() -> None:
     """Create topic, bucket, databases, generation 1 and the live pointer; harmless to repeat."""
+    initialise()
+
+
+def initialise() -> None:
+    """Do what ``everlog init`` does."""
     asyncio.run(_init())
 
 

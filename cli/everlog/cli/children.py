@@ -1,0 +1,27 @@
+"""The Everlog services as child processes of a supervisor, or of the demo."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from everlog.local.ports import HOST, Ports
+from everlog.local.spec import ExtraService
+
+INIT: Final = "init"
+
+
+def service(name: str, ports: Ports, directory: Path) -> ExtraService:
+    """``everlog <name>``, with the local services of a directory."""
+    urls = {
+        "gateway": f"http://{HOST}:{ports.gateway}/readyz",
+        "projector": f"http://{HOST}:{ports.projector}/metrics",
+        "archiver": f"http://{HOST}:{ports.archiver}/metrics",
+    }
+    return ExtraService(
+        name=name,
+        argv=(sys.executable, "-m", "everlog.cli", name),
+        environment={"EVERLOG_LOCAL__DIRECTORY": str(directory)},
+        ready_url=urls.get(name),
+    )
