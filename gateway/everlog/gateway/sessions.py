@@ -27,7 +27,7 @@ from everlog.gateway.reading import FIRST_PAUSE_S, LONGEST_PAUSE_S, SessionReade
 from everlog.gateway.roles import ADDS_OTHERS, JOINS_AS, Verb, require
 from everlog.gateway.verdicts import OutcomeWaiter
 from everlog.ports.log import Appender
-from everlog.schemas.errors import ForbiddenError, InvalidEventError, UnavailableError
+from everlog.schemas.errors import ForbiddenError, InvalidEventError, UnavailableError, UnknownOutcomeError
 from everlog.schemas.events import CONTENT_TYPE, RULES, Event, check_data
 from everlog.schemas.http import CreateRequest
 from everlog.schemas.identifiers import session_key
@@ -192,7 +192,10 @@ class Sessions:
         self._in_flight.add(task)
         task.add_done_callback(self._landed)
         done, _ = await asyncio.wait({task}, timeout=max(wait_s, self._acknowledge_timeout_s))
-        position = task.result() if done else None
+        try:
+            position = task.result() if done else None
+        except UnknownOutcomeError:
+            position = None
         verdict = await self._verdict(key, event.id, position, deadline_s - self._monotonic_s())
         if isinstance(verdict, Accepted):
             self._note(key, verdict.version)
@@ -243,7 +246,7 @@ class Sessions:
     def _landed(self, task: asyncio.Task[Position | None]) -> None:
         self._in_flight.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.debug("An append ended with %r", error)
+            log.debug("An append ended with %s", type(error).__name__)
 
 
 def _encoded(event: Event) -> bytes:

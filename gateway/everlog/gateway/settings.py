@@ -36,6 +36,7 @@ class GatewaySettings(RoomSettings):
         default_factory=_local_public_key, description="Ed25519 public key of the issuer, PEM"
     )
     token_leeway_s: int = Field(default=5, ge=0, le=300, description="How far clocks may differ")
+    append_timeout_s: float = Field(default=4.0, gt=0, le=60, description="Wait for Kafka's acknowledgement")
     verdict_timeout_s: float = Field(default=5.0, gt=0, le=60, description="Wait for a verdict without Prefer")
     read_timeout_s: float = Field(default=5.0, gt=0, le=60, description="Wait for a state that is not there yet")
     body_bytes_max: int = Field(

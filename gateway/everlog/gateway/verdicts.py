@@ -126,9 +126,10 @@ class OutcomeWaiter:
             await asyncio.gather(following, swapped, return_exceptions=True)
 
     async def _receive(self, tiers: Tiers) -> None:
-        self.is_following = True
-        async for batch in tiers.hot.outcomes():
-            self._partitions.setdefault((batch.era, batch.partition), _Partition()).add(batch)
+        async with tiers.hot.subscribe() as outcomes:
+            self.is_following = True
+            async for batch in outcomes:
+                self._partitions.setdefault((batch.era, batch.partition), _Partition()).add(batch)
         raise UnavailableError("the channel of outcomes", "it ended")
 
     async def _poll(self) -> None:

@@ -1,0 +1,209 @@
+"""The gateway put together: from its dependencies to an ASGI app."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, Final
+
+import uuid_utils
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+
+from everlog.gateway import probes, routes
+from everlog.gateway.documents import describe
+from everlog.gateway.edge import Edge
+from everlog.gateway.health import Health
+from everlog.gateway.identity import TokenVerifier
+from everlog.gateway.live import LivePointer, OpenTiers
+from everlog.gateway.metrics import GatewayMetrics
+from everlog.gateway.outcomes import OutcomeFinder
+from everlog.gateway.problems import Refusal, of_error, problem_response
+from everlog.gateway.reading import SessionReader
+from everlog.gateway.requests import UnsupportedMediaTypeError
+from everlog.gateway.services import Services
+from everlog.gateway.sessions import Sessions
+from everlog.gateway.settings import GatewaySettings
+from everlog.gateway.timeline import TimelineReader
+from everlog.gateway.verdicts import OutcomeWaiter
+from everlog.ports.control import ControlStore
+from everlog.ports.history import History
+from everlog.ports.log import Appender, LogIdentity, LogReader
+from everlog.schemas.errors import DeniedError, EverlogError, IntegrityError
+
+ACKNOWLEDGE_GRACE_S: Final = 1.0
+"""The appender ends by its own timeout, which says whether anything was handed over; this is only the last bound."""
+
+log = logging.getLogger(__name__)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return str(uuid_utils.uuid7())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dependencies:
+    """What a composition root hands in.
+
+    ``public_key`` is the issuer's Ed25519 public key, PEM. ``open_tiers`` gives the readers of a generation under a
+    hot epoch; it is called again whenever either changes. The appender's own timeout must not be longer than
+    ``settings.append_timeout_s``.
+    """
+
+    settings: GatewaySettings
+    public_key: bytes
+    appender: Appender
+    log_reader: LogReader
+    log_identity: LogIdentity
+    control: ControlStore
+    open_tiers: OpenTiers
+    history: History
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    now: Callable[[], datetime] = _now
+    monotonic_s: Callable[[], float] = time.monotonic
+    new_id: Callable[[], str] = _new_id
+
+
+def create_app(dependencies: Dependencies) -> FastAPI:
+    """The ASGI app; its lifespan runs the background work. Raises ``ConfigurationError`` for a wrong key."""
+    settings = dependencies.settings
+    pointer = LivePointer(dependencies.control, dependencies.open_tiers, dependencies.monotonic_s)
+    waiter = OutcomeWaiter(pointer, dependencies.monotonic_s)
+    services = _services(dependencies, pointer, waiter)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with _background(pointer, waiter, services.health):
+            yield
+
+    app = FastAPI(
+        title="Everlog",
+        version=version("everlog"),
+        description="Keeps conversations for ever.",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        exception_handlers={
+            EverlogError: _on_error,
+            RequestValidationError: _on_invalid,
+            HTTPException: _on_http,
+        },
+    )
+    app.state.services = services
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    app.include_router(routes.router)
+    app.include_router(probes.router)
+    app.add_middleware(
+        Edge,
+        metrics=services.metrics,
+        body_bytes_max=settings.body_bytes_max,
+        requests_max=settings.requests_max,
+    )
+    return app
+
+
+def _services(dependencies: Dependencies, pointer: LivePointer, waiter: OutcomeWaiter) -> Services:
+    settings = dependencies.settings
+    reader = SessionReader(
+        pointer=pointer,
+        log_reader=dependencies.log_reader,
+        log_identity=dependencies.log_identity,
+        history=dependencies.history,
+        timeout_s=settings.read_timeout_s,
+        monotonic_s=dependencies.monotonic_s,
+    )
+    timelines = TimelineReader(reader, pointer, dependencies.history)
+    finder = OutcomeFinder(reader, timelines, pointer)
+    sessions = Sessions(
+        appender=dependencies.appender,
+        reader=reader,
+        finder=finder,
+        waiter=waiter,
+        acknowledge_timeout_s=settings.append_timeout_s + ACKNOWLEDGE_GRACE_S,
+        now=dependencies.now,
+        monotonic_s=dependencies.monotonic_s,
+        new_id=dependencies.new_id,
+    )
+    return Services(
+        settings=settings,
+        verifier=TokenVerifier(
+            dependencies.public_key,
+            issuer=settings.issuer,
+            audience=settings.audience,
+            leeway_s=settings.token_leeway_s,
+        ),
+        sessions=sessions,
+        reader=reader,
+        timelines=timelines,
+        finder=finder,
+        metrics=GatewayMetrics(dependencies.registry),
+        health=Health(
+            log=dependencies.log_reader,
+            control=dependencies.control,
+            waiter=waiter,
+            monotonic_s=dependencies.monotonic_s,
+        ),
+    )
+
+
+@asynccontextmanager
+async def _background(pointer: LivePointer, waiter: OutcomeWaiter, health: Health) -> AsyncIterator[None]:
+    """Follow the live pointer and the outcomes for as long as the body runs."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            health.is_broken = True
+            log.critical("The background work has failed; this process must be replaced", exc_info=error)
+
+    tasks = [asyncio.create_task(pointer.watch()), asyncio.create_task(waiter.run())]
+    for task in tasks:
+        task.add_done_callback(ended)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, EverlogError)  # noqa: S101 (a type narrowing: registered for it)
+    if isinstance(error, DeniedError):
+        request.app.state.services.metrics.auth_denials.inc()
+    if isinstance(error, IntegrityError):
+        log.error("%s", error, extra={"trace_id": request.state.trace_id})
+    refusal = of_error(error)
+    if isinstance(error, UnsupportedMediaTypeError):
+        refusal = Refusal("unsupported-media-type", str(error))
+    return _answer(request, refusal)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (a type narrowing: registered for it)
+    errors: list[dict[str, Any]] = list(error.errors())
+    named = tuple(f"{'.'.join(str(step) for step in each['loc'])}: {each['msg']}" for each in errors)
+    return _answer(request, Refusal("invalid-request", "; ".join(named), named))
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 (a type narrowing: registered for it)
+    names = {404: "no-such-route", 405: "method-not-allowed"}
+    name = names.get(error.status_code, "invalid-request" if error.status_code < 500 else "internal")
+    return _answer(request, Refusal(name, str(error.detail), headers=error.headers or {}))
+
+
+def _answer(request: Request, refusal: Refusal) -> Response:
+    return problem_response(refusal, instance=request.url.path, trace_id=request.state.trace_id)

@@ -1,0 +1,36 @@
+"""What the routes work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from everlog.gateway.health import Health
+from everlog.gateway.identity import TokenVerifier
+from everlog.gateway.metrics import GatewayMetrics
+from everlog.gateway.outcomes import OutcomeFinder
+from everlog.gateway.reading import SessionReader
+from everlog.gateway.sessions import Sessions
+from everlog.gateway.settings import GatewaySettings
+from everlog.gateway.timeline import TimelineReader
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The application services of one gateway."""
+
+    settings: GatewaySettings
+    verifier: TokenVerifier
+    sessions: Sessions
+    reader: SessionReader
+    timelines: TimelineReader
+    finder: OutcomeFinder
+    metrics: GatewayMetrics
+    health: Health
+
+
+def services_of(request: Request) -> Services:
+    """The services of the app that a request came to."""
+    services: Services = request.app.state.services
+    return services
