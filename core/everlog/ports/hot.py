@@ -6,6 +6,7 @@ Derived, may be lost at any moment, and never folded from. Every method raises `
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -14,15 +15,36 @@ from everlog.domain.stored import StoredSession, TimelineEntry
 
 TAIL_ENTRIES = 50
 """Newest entries kept hot per session: a page."""
-TAIL_BYTES = 256 * 1024
-"""Their size at most: one record of the largest size."""
+FRAME_BYTES = 33
+"""What an encoded entry takes beside its value, at most: three integers and the markers of msgpack."""
+TAIL_BYTES = 256 * 1024 + FRAME_BYTES
+"""Their encoded size at most: one record of the largest size."""
 
 
 class HotWrite(NamedTuple):
-    """A session's new document and the entries that were added since the last one, in order."""
+    """A session's new document and the entries that were added since the last one, in order.
+
+    The last entry made the document's version. Entries that were changed (a redaction) need ``drop`` first.
+    """
 
     document: StoredSession
     entries: Sequence[TimelineEntry]
+
+
+def newest_entries(entries: Sequence[TimelineEntry], version: int) -> list[TimelineEntry]:
+    """The newest of them that a tail of a session at ``version`` can keep: without a hole, in bounds, oldest first.
+
+    Empty when the last one did not make this version.
+    """
+    kept: list[TimelineEntry] = []
+    size = 0
+    for entry in reversed(entries):
+        size += len(entry.value) + FRAME_BYTES
+        if entry.version != version - len(kept) or len(kept) == TAIL_ENTRIES or size > TAIL_BYTES:
+            break
+        kept.append(entry)
+    kept.reverse()
+    return kept
 
 
 class Outcomes(msgspec.Struct, array_like=True, frozen=True):
@@ -43,15 +65,22 @@ class HotReader(Protocol):
     async def tail(self, key: str) -> list[TimelineEntry]:
         """The newest entries without a hole, oldest first; empty if they are not hot."""
 
-    def outcomes(self) -> AsyncIterator[Outcomes]:
-        """Outcomes as they are published, from the subscription on; ends with ``UnavailableError``."""
+    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Outcomes]]:
+        """Outcomes as they are published: every one from the moment that the context is entered.
+
+        Who waits for an outcome enters first and appends then. The iterator ends with ``UnavailableError`` when the
+        subscription is lost: what was published meanwhile is not repeated, so look in the warm store.
+        """
 
 
 class HotStore(HotReader, Protocol):
     """What the owner of partitions writes."""
 
     async def put(self, writes: Sequence[HotWrite]) -> None:
-        """Move sessions forward; one that is there with the same or a later position and revision is left as it is."""
+        """Move sessions forward; one that is there with the same or a later (era, offset, revision) is left as it is.
+
+        New entries go behind the tail if they continue it; else the tail starts anew with them.
+        """
 
     async def drop(self, keys: Sequence[str]) -> None:
         """Forget sessions."""

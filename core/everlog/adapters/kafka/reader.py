@@ -116,6 +116,10 @@ class KafkaReader:
             records: list[LogRecord] = fetched.get(place, [])
             if records:
                 return records
+            with translated(self._settings, f"reading partition {place.partition} from offset {first}"):
+                passed = await consumer.position(place)
+            if passed > first:  # the driver passed over what gives no records, and nothing came after it
+                raise hole(place.partition, first, passed)
             await self._explain(place.partition, first, until)
         raise UnavailableError(
             DEPENDENCY, f"partition {place.partition} gave nothing from offset {first} for {STALL_TIMEOUT_S:.0f} s"
@@ -179,7 +183,12 @@ def check_dense(partition: int, first: int, records: Sequence[LogRecord]) -> Non
     """Prove that records begin at ``first`` and that no offset is missing. Raises ``IntegrityError``."""
     for expected, record in enumerate(records, first):
         if record.offset != expected:
-            raise IntegrityError(
-                f"partition {partition} has a hole: offset {record.offset} follows where {expected} belongs",
-                hint="Look for transactional producers or compaction on the topic: neither is allowed",
-            )
+            raise hole(partition, expected, record.offset)
+
+
+def hole(partition: int, expected: int, found: int) -> IntegrityError:
+    """The error about offsets that give no record."""
+    return IntegrityError(
+        f"partition {partition} has a hole: offset {found} follows where {expected} belongs",
+        hint="Look for transactional producers or compaction on the topic: neither is allowed",
+    )
