@@ -383,12 +383,24 @@ class TestMongoWarmStore(WarmContract):
         assert await other.watermark(ERA, PARTITION + 1) is None
 
 
-UNUSED_ADDRESS = "mongodb://user:s3cr3t@127.0.0.1:9"
-"""Port 9 (discard): nothing listens there."""
+@pytest.fixture
+async def silent_address() -> AsyncIterator[str]:
+    """A server that accepts connections and never answers, as a stopped one does."""
+    gone = asyncio.Event()
+
+    async def never_answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+        writer.close()
+
+    server = await asyncio.start_server(never_answer, "127.0.0.1", 0)
+    yield f"mongodb://user:s3cr3t@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    gone.set()
+    server.close()
+    await server.wait_closed()
 
 
-async def test_a_server_that_is_away_is_unavailable_with_a_hint_and_without_the_password() -> None:
-    async with connect(MongoSettings(url=UNUSED_ADDRESS, timeout_s=0.2)) as client:
+async def test_a_silent_server_is_unavailable_with_a_hint_and_without_the_password(silent_address: str) -> None:
+    async with connect(MongoSettings(url=silent_address, timeout_s=0.2)) as client:
         store = MongoWarmStore(client["views"], 1, now_ms=Clock())
         calls: list[Awaitable[object]] = [
             store.load([KEY]),
