@@ -41,8 +41,10 @@ class Sealer:
         self._log, self._manifests, self._segments = log, manifests, segments
         self._settings, self._now_ms = settings, now_ms
 
-    async def seal(self, claim: Claim, partition: int, end: int) -> tuple[Claim, ManifestEntry]:
+    async def seal(self, claim: Claim, partition: int, end: int) -> tuple[Claim, ManifestEntry, int]:
         """Archive the next segment of a partition, at most up to ``end``; at least one record must be there.
+
+        Returns the claim, the segment's entry, and the bytes of its records' values.
 
         Raises ``IntegrityError`` for a hole, ``ArchiveDamagedError`` when what was written does not read back,
         ``FencedWriterError`` when another archiver took over.
@@ -60,7 +62,7 @@ class Sealer:
         )
         metrics.archive_bytes_total.inc(entry.bytes)
         metrics.archive_next_offset.labels(partition).set(entry.next)
-        return claim, entry
+        return claim, entry, sum(len(record.value or b"") for record in records)
 
     async def _collect(self, partition: int, first: int, end: int) -> tuple[list[LogRecord], Digest]:
         records: list[LogRecord] = []

@@ -15,17 +15,18 @@ from everlog.archiver.sealing import Sealer
 from everlog.archiver.settings import ArchiverSettings
 from everlog.archiver.trimming import Trim, Trimmer
 from everlog.ports.log import Bounds, LogIdentity, LogReader
-from everlog.schemas.errors import OffsetTrimmedError, UnavailableError
+from everlog.schemas.errors import FencedWriterError, OffsetTrimmedError, UnavailableError
 
 _log = structlog.get_logger(__name__)
 
 
 class Sealed(NamedTuple):
-    """What a run archived: segments, events and bytes of objects."""
+    """What a run archived: segments, events, bytes of objects, and of the records' values in them."""
 
     segments: int
     events: int
     bytes: int
+    raw_bytes: int
 
 
 def is_due(pending: int, waited_s: float, settings: ArchiverSettings) -> bool:
@@ -55,29 +56,33 @@ class Archiver:
         self._pending_since: dict[int, float] = {}
 
     async def run(self) -> None:
-        """Work until cancelled. A dependency that is away is waited for; anything else ends the service."""
+        """Work until cancelled. A dependency that is away is waited for; anything else ends the service.
+
+        Another writer that takes over (an operator's run) fences this one, which takes over again a cycle later.
+        """
         while True:
             try:
                 await self.seal(everything=False)
                 await self.prove()
                 await self.trim(window_s=self._settings.log_window_s)
-            except UnavailableError as error:
+            except (UnavailableError, FencedWriterError) as error:
                 _log.warning("archiving waits", error=str(error))
                 self._claims.clear()
             await asyncio.sleep(self._settings.cycle_s)
 
     async def seal(self, *, everything: bool) -> Sealed:
         """Archive what is due of every partition, or everything there is."""
-        segments = events = size = 0
+        segments = events = size = raw_bytes = 0
         for partition in range(self._identity.partitions):
             end = (await self._bounds(partition)).end
             while self._is_due(partition, end, everything):
-                claim, entry = await self._sealer.seal(await self._claim(partition), partition, end)
+                claim, entry, values = await self._sealer.seal(await self._claim(partition), partition, end)
                 self._claims[partition] = claim
                 self._pending_since.pop(partition, None)
-                segments, events, size = segments + 1, events + entry.rows, size + entry.bytes
+                segments, events = segments + 1, events + entry.rows
+                size, raw_bytes = size + entry.bytes, raw_bytes + values
                 _log.info("segment sealed", key=entry.key, events=entry.rows, bytes=entry.bytes)
-        return Sealed(segments, events, size)
+        return Sealed(segments, events, size, raw_bytes)
 
     async def prove(self) -> None:
         """Prove everything archived that is not proved yet."""
@@ -102,8 +107,11 @@ class Archiver:
         return claim
 
     async def _bounds(self, partition: int) -> Bounds:
-        archived = (await self._claim(partition)).manifest.next_offset
         bounds = await self._log.bounds(partition)
+        archived = (await self._claim(partition)).manifest.next_offset
+        if archived < bounds.start:  # either somebody else archived and trimmed it, or it is lost
+            del self._claims[partition]
+            archived = (await self._claim(partition)).manifest.next_offset
         metrics.log_start_offset.labels(partition).set(bounds.start)
         metrics.log_end_offset.labels(partition).set(bounds.end)
         if archived < bounds.start:

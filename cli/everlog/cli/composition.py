@@ -16,6 +16,8 @@ from everlog.adapters.kafka.trimmer import KafkaTrimmer
 from everlog.adapters.mongo import MongoControlStore, MongoWarmStore, connect
 from everlog.adapters.mongo.connection import Database
 from everlog.adapters.redis import RedisHotStore
+from everlog.adapters.redis.connection import Client as RedisClient
+from everlog.adapters.redis.connection import connect as connect_redis
 from everlog.adapters.s3 import S3ObjectStore
 from everlog.adapters.s3 import S3Settings as S3ClientSettings
 from everlog.archiver.proving import Prover
@@ -71,17 +73,15 @@ class Stores:
     manifests: ManifestStore
     segments: SegmentStore
     history: ArchiveThenLog
-    _closing: AsyncExitStack
+    redis: RedisClient
 
     def warm(self, generation: int) -> MongoWarmStore:
         """The warm store of a generation."""
         return MongoWarmStore(self.views, generation, now_ms=now_ms)
 
-    async def hot(self, generation: int, epoch: int) -> RedisHotStore:
-        """The hot store of a generation under a hot epoch; closed with the stores."""
-        store = RedisHotStore(self.settings.redis, generation, epoch)
-        self._closing.push_async_callback(store.close)
-        return store
+    def hot(self, generation: int, epoch: int) -> RedisHotStore:
+        """The hot store of a generation under a hot epoch; all share their connections."""
+        return RedisHotStore(self.settings.redis, generation, epoch, client=self.redis)
 
     async def archiver(self, settings: ArchiverSettings) -> Archiver:
         """An archiver of this log."""
@@ -141,4 +141,6 @@ async def open_stores(settings: StoreSettings) -> AsyncIterator[Stores]:
             )
         manifests, segments = ManifestStore(objects, settings.s3.root), SegmentStore(objects, settings.s3.root)
         history = ArchiveThenLog(identity, ArchiveReader(manifests, segments, identity.era), log)
-        yield Stores(settings, identity, log, control, views, objects, manifests, segments, history, stack)
+        redis = connect_redis(settings.redis)
+        stack.push_async_callback(redis.aclose)
+        yield Stores(settings, identity, log, control, views, objects, manifests, segments, history, redis)

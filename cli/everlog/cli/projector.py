@@ -26,7 +26,7 @@ async def run_projector(generation: int | None) -> None:
     async with open_stores(stores_settings) as stores:
         live = await stores.control.live()
         folded = settings.generation or live.generation
-        hot = HotSide(await stores.hot(folded, live.hot_epoch), stores.control, folded)
+        hot = HotSide(stores.hot(folded, live.hot_epoch), stores.control, folded)
         projection = Projection(
             identity=stores.identity,
             warm=stores.warm(folded),

@@ -34,12 +34,13 @@ def gateway(
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
 ) -> None:
     """Run the HTTP door."""
-    from everlog.cli.gateway import run_gateway
+    import uvloop
 
+    from everlog.cli.gateway import run_gateway
     from everlog.runtime.logging import configure
 
     configure("gateway")
-    asyncio.run(run_gateway(host, port))
+    uvloop.run(run_gateway(host, port))
 
 
 def projector(

@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import Final
 
 import orjson
 import structlog
+
+CHATTY: Final = ("faust", "mode", "aiokafka", "botocore", "urllib3")
+"""Libraries that tell every step at level INFO; their warnings stay."""
 
 
 def configure(service: str, *, level: str = "INFO") -> None:
@@ -40,4 +44,6 @@ def configure(service: str, *, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service)

@@ -1,4 +1,4 @@
-"""``everlog demo``: the main job on real services with real conversations, on one machine, from nothing to a summary."""
+"""``everlog demo``: the main job on real services with real conversations, from nothing to a summary."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Append, project, archive, prove, trim, evict and bring back real conversations; then stop everything."""
-    from everlog.cli.demo.run import run_demo
-
     from everlog.cli.demo.report import show
+    from everlog.cli.demo.run import run_demo
 
     figures = asyncio.run(run_demo(None if everything else conversations))
     show(figures, as_json)

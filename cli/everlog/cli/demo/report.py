@@ -12,7 +12,7 @@ def show(figures: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(figures)
         return
-    facts: dict[str, object] = {name: _text(name, value) for name, value in figures.items() if name != "seconds"}
+    facts: dict[str, object] = {name: _text(value) for name, value in figures.items() if name != "seconds"}
     facts["archive / raw"] = f"{figures['archive_bytes'] / figures['raw_bytes']:.3f}" if figures["raw_bytes"] else "-"
     facts |= {f"{name}, s": f"{value:.1f}" for name, value in figures["seconds"].items()}
     print_facts("everlog demo", facts)
@@ -20,7 +20,7 @@ def show(figures: dict[str, Any], as_json: bool) -> None:
     print_facts(verdict, {})
 
 
-def _text(name: str, value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.1f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -12,7 +12,7 @@ from everlog.ports.hot import Outcomes
 from everlog.ports.log import Position
 
 AHEAD_EVENTS: Final = 4_000
-"""Appended events that need not be visible yet: enough to keep every partition busy, and the wait for a verdict short."""
+"""Appended events that need not be visible yet: enough to keep every partition busy, few enough for short waits."""
 
 
 class Visibility:

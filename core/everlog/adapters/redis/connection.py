@@ -22,6 +22,7 @@ from everlog.runtime.config import RedisSettings
 from everlog.schemas.errors import ConfigurationError, UnavailableError
 
 DEPENDENCY: Final = "Redis"
+Client = Redis
 RETRIES: Final = 1
 """A second try finds a new connection after a restart or failover; more is the caller's breaker's matter."""
 RETRY_BASE_S: Final = 0.02

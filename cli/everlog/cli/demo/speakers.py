@@ -1,0 +1,146 @@
+"""The speakers: they join their conversations and append what they said, all conversations side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from everlog.cli.composition import new_id
+from everlog.cli.demo.dataset import Conversation, Utterance
+from everlog.cli.demo.visibility import Visibility
+from everlog.client import Everlog, Message, text
+from everlog.domain.encoding import encode
+from everlog.producers.producer import EVENT_HEADERS, Producer
+from everlog.schemas.events import Event
+from everlog.schemas.identifiers import full_type, session_key
+
+TENANT: Final = "chitchat"
+IMPORTER: Final = "chitchat-import"
+"""Owner of every conversation."""
+SOURCE: Final = "/import/chitchat"
+SIDE_BY_SIDE: Final = 400
+"""Conversations that go on at once through the Kafka appender: enough to fill its batches."""
+SIDE_BY_SIDE_HTTP: Final = 8
+"""Conversations that go on at once through the gateway."""
+
+Advance = Callable[[int], None]
+"""Told how many messages were appended."""
+
+
+def key_of(conversation: Conversation) -> str:
+    """The session key of a conversation."""
+    return session_key(TENANT, conversation.id)
+
+
+class BulkSpeakers:
+    """Appends conversations through the Kafka appender: each event is acknowledged before the speaker goes on."""
+
+    def __init__(self, producer: Producer, visibility: Visibility, advance: Advance) -> None:
+        self._producer, self._visibility, self._advance = producer, visibility, advance
+        self.events = self.raw_bytes = 0
+
+    async def hold(self, conversations: Sequence[Conversation]) -> None:
+        """Hold all conversations, a bounded number side by side."""
+        await side_by_side([lambda one=one: self._hold(one) for one in conversations], SIDE_BY_SIDE)  # type: ignore[misc]
+
+    async def _hold(self, conversation: Conversation) -> None:
+        first = conversation.utterances[0]
+        await self._append(conversation, IMPORTER, first.time, "session.created", _creation(conversation))
+        for speaker in conversation.speakers:
+            await self._append(conversation, speaker, first.time, "participant.joined", _join(speaker))
+        for said in conversation.utterances:
+            await self._append(conversation, said.sender, said.time, "message.appended", _message(said))
+            self._advance(1)
+
+    async def _append(
+        self, conversation: Conversation, actor: str, said_at: str, type_name: str, data: dict[str, Any]
+    ) -> None:
+        event = Event.model_construct(
+            id=new_id(),
+            source=SOURCE,
+            type=full_type(type_name),
+            subject=conversation.id,
+            tenantid=TENANT,
+            time=said_at,
+            actor=actor,
+            data=data,
+        )
+        value = encode(event)
+        await self._visibility.before_append()
+        began = time.perf_counter()
+        position = await self._producer.append(key_of(conversation), value, EVENT_HEADERS)
+        self._visibility.appended(position, began)
+        self.events += 1
+
+
+class GatewaySpeakers:
+    """Appends conversations through the gateway: each message waits for its verdict."""
+
+    def __init__(self, url: str, token_for: Callable[[str], str], visibility: Visibility, advance: Advance) -> None:
+        self._url, self._token_for = url, token_for
+        self._visibility, self._advance = visibility, advance
+        self.events = 0
+        self.latencies_ms: list[float] = []
+
+    async def hold(self, conversations: Sequence[Conversation]) -> None:
+        """Hold all conversations, a bounded number side by side."""
+        async with self._client(IMPORTER) as importer:
+            work = [lambda one=one: self._hold(importer, one) for one in conversations]  # type: ignore[misc]
+            await side_by_side(work, SIDE_BY_SIDE_HTTP)
+
+    async def _hold(self, importer: Everlog, conversation: Conversation) -> None:
+        await self._counted(importer.create(conversation.id, title=f"Chat of {conversation.utterances[0].time}"))
+        speakers = {name: self._client(name) for name in conversation.speakers}
+        entered = {name: await client.__aenter__() for name, client in speakers.items()}
+        try:
+            for name, log in entered.items():
+                data = {"participant": name, "kind": "human"}
+                await self._counted(log.session(conversation.id).append("participant.joined", data))
+            for said in conversation.utterances:
+                began = time.perf_counter()
+                message = Message(role="user", parts=[text(said.text)])
+                await self._counted(entered[said.sender].session(conversation.id).append(message))
+                self.latencies_ms.append((time.perf_counter() - began) * 1000)
+                self._advance(1)
+        finally:
+            for client in speakers.values():
+                await client.__aexit__(None, None, None)
+
+    async def _counted(self, append: Any) -> None:
+        await self._visibility.before_append()
+        await append
+        self.events += 1
+
+    @asynccontextmanager
+    async def _client(self, principal: str) -> AsyncIterator[Everlog]:
+        async with Everlog.connect(self._url, token=self._token_for(principal)) as log:
+            yield log
+
+
+async def side_by_side(work: Sequence[Callable[[], Any]], bound: int) -> None:
+    """Run pieces of work, at most ``bound`` at once; the first failure cancels the rest."""
+    places = asyncio.Semaphore(bound)
+
+    async def run(piece: Callable[[], Any]) -> None:
+        async with places:
+            await piece()
+
+    async with asyncio.TaskGroup() as group:
+        for piece in work:
+            group.create_task(run(piece))
+
+
+def _creation(conversation: Conversation) -> dict[str, Any]:
+    title = f"Chat of {conversation.utterances[0].time}"
+    return {"owner": IMPORTER, "owner_kind": "service", "title": title}
+
+
+def _join(speaker: str) -> dict[str, Any]:
+    return {"participant": speaker, "principal": speaker, "kind": "human"}
+
+
+def _message(said: Utterance) -> dict[str, Any]:
+    return {"role": "user", "parts": [{"type": "text", "text": said.text}]}

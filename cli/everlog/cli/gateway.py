@@ -1,0 +1,64 @@
+"""The composition of the gateway."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from everlog.cli.composition import StoreSettings, open_stores
+from everlog.gateway.app import Dependencies, create_app
+from everlog.gateway.live import Tiers
+from everlog.gateway.server import serve
+from everlog.gateway.settings import GatewaySettings
+from everlog.ports.control import Live
+from everlog.producers.producer import Producer
+from everlog.schemas.errors import ConfigurationError
+
+
+async def run_gateway(host: str | None, port: int | None) -> None:
+    """Serve until a signal comes. Raises ``ConfigurationError`` when the address is taken or the key is missing."""
+    settings = GatewaySettings.load(host=host, port=port)
+    async with (
+        open_stores(StoreSettings.load()) as stores,
+        Producer(stores.settings.kafka, append_timeout_s=settings.append_timeout_s) as producer,
+    ):
+
+        def open_tiers(live: Live) -> Tiers:
+            return Tiers(stores.hot(live.generation, live.hot_epoch), stores.warm(live.generation))
+
+        app = create_app(
+            Dependencies(
+                settings=settings,
+                public_key=_public_key(settings),
+                appender=producer,
+                log_reader=stores.log,
+                log_identity=stores.identity,
+                control=stores.control,
+                open_tiers=open_tiers,
+                history=stores.history,
+                registry=_registry(),
+            )
+        )
+        try:
+            await serve(app, settings)
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot listen on {settings.host}:{settings.port}: {error.strerror}",
+                hint="Stop what listens there, or choose another port: --port or EVERLOG_GATEWAY__PORT",
+            ) from None
+
+
+def _public_key(settings: GatewaySettings) -> bytes:
+    try:
+        return settings.public_key_path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read the key that checks tokens, {settings.public_key_path}: {error.strerror}",
+            hint="Name it with EVERLOG_GATEWAY__PUBLIC_KEY_PATH, or make a local one: everlog up",
+        ) from None
+
+
+def _registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    return registry
