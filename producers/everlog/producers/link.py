@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, ProducerClosed
+from aiokafka.errors import ProducerClosed
 
 from everlog.adapters.kafka.connection import REQUEST_TIMEOUT_S, admin_client, client_arguments, translated
 from everlog.adapters.kafka.topic import describe_topic
@@ -83,15 +83,22 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
     """Stop a producer, giving up batches that it cannot deliver.
 
     ``AIOKafkaProducer.stop`` waits for the delivery of every batch, and an idempotent producer never gives one up: with
-    Kafka away it would wait for ever. There is no public way to fail the batches (aiokafka 0.14).
+    Kafka away it would wait for ever. aiokafka 0.14 has no public way out, so this reaches into it.
     """
     stopping = asyncio.create_task(producer.stop(), name="stop a producer")
-    try:
-        _, late = await asyncio.wait({stopping}, timeout=STOP_TIMEOUT_S)
-        if late:
-            producer._message_accumulator.fail_all(ProducerClosed())
-        await stopping
-    except (KafkaError, KeyError) as error:  # KeyError: the driver puts a given-up batch back that it forgot
-        _log.warning("a Kafka producer gave up its last batches", error=repr(error))
-    finally:
-        await producer.client.close()
+    _, late = await asyncio.wait({stopping}, timeout=STOP_TIMEOUT_S)
+    if late:
+        await producer._sender.close()  # waits for a request that is on its way, at most its timeout
+        _give_up_batches(producer)
+    await stopping
+
+
+def _give_up_batches(producer: AIOKafkaProducer) -> None:
+    accumulator = producer._message_accumulator
+    accumulator._pending_batches.update(batch for queue in accumulator._batches.values() for batch in queue)
+    accumulator._batches.clear()
+    _log.warning("a Kafka producer gave up its last batches", batches=len(accumulator._pending_batches))
+    for batch in accumulator._pending_batches:
+        if not batch.future.done():
+            batch.future.set_exception(ProducerClosed())
+            batch.future.exception()  # nobody may wait for it any more; that is no reason for a warning
