@@ -1,0 +1,169 @@
+"""A gateway over the stores in memory, with a projector of a few lines: everything real but the services."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from everlog.adapters.memory.control import MemoryControlStore
+from everlog.adapters.memory.hot import MemoryHotStore
+from everlog.adapters.memory.log import MemoryLog
+from everlog.adapters.memory.warm import MemoryWarmStore
+from everlog.domain.fold import Stretch, fold_session, replay_session, route
+from everlog.domain.record import Headers, LogRecord, Position, partition_of
+from everlog.domain.state import State
+from everlog.domain.stored import TimelineEntry
+from everlog.gateway.app import Dependencies, create_app
+from everlog.gateway.keys import issue_token, new_key_pair
+from everlog.gateway.live import Tiers
+from everlog.gateway.settings import GatewaySettings
+from everlog.ports.control import Live
+from everlog.ports.hot import HotWrite, Outcomes
+from everlog.ports.log import LogIdentity
+from everlog.ports.warm import ClosedBatch, SessionWrite
+
+IDENTITY = LogIdentity("memory", "everlog.events", 0, 4)
+KEYS = new_key_pair()
+
+
+class LogHistory:
+    """A ``History`` that reads a log from its beginning."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self.log = log
+
+    async def records(self, key: str) -> list[LogRecord]:
+        partition = partition_of(key.encode(), IDENTITY.partitions)
+        end = (await self.log.bounds(partition)).end
+        return [
+            record async for chunk in self.log.read(partition, 0, end) for record in chunk if record.key == key.encode()
+        ]
+
+    async def state(self, key: str, *, at_version: int | None = None, until_offset: int | None = None) -> State | None:
+        state, _ = await self._replay(key, at_version)
+        return state
+
+    async def entries(self, key: str, first: int, last: int) -> list[TimelineEntry]:
+        _, entries = await self._replay(key, last)
+        return [entry for entry in entries if first <= entry.version <= last]
+
+    async def partition(self, partition: int, first: int) -> AsyncIterator[Sequence[LogRecord]]:
+        end = (await self.log.bounds(partition)).end
+        async for chunk in self.log.read(partition, first, end):
+            yield chunk
+
+    async def _replay(self, key: str, at_version: int | None) -> tuple[State | None, list[TimelineEntry]]:
+        partition = partition_of(key.encode(), IDENTITY.partitions)
+        return replay_session(key, await self.records(key), IDENTITY.era, partition, at_version=at_version)
+
+
+class World:
+    """The stores, the clock of tokens, and switches to break things."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.log = MemoryLog()
+        self.warm = MemoryWarmStore(now_ms=lambda: time.time_ns() // 1_000_000)
+        self.hot = MemoryHotStore(1)
+        self.control = MemoryControlStore()
+        self.history = LogHistory(self.log)
+        self.settings = GatewaySettings(**({"read_timeout_s": 1.0, "verdict_timeout_s": 2.0} | settings))
+        self.appended = asyncio.Event()
+        self.projecting = True
+        self.publishing = True
+
+    async def append(self, key: str, value: bytes, headers: Headers = ()) -> Position | None:
+        """The appender: wakes the projector."""
+        position = await self.log.append(key, value, headers)
+        self.appended.set()
+        return position
+
+    def dependencies(self, **changes: Any) -> Dependencies:
+        return Dependencies(
+            **{
+                "settings": self.settings,
+                "public_key": KEYS.public,
+                "appender": self,
+                "log_reader": self.log,
+                "log_identity": IDENTITY,
+                "control": self.control,
+                "open_tiers": self.open_tiers,
+                "history": self.history,
+                **changes,
+            }
+        )
+
+    def open_tiers(self, live: Live) -> Tiers:
+        return Tiers(self.hot.at_epoch(live.hot_epoch), self.warm)
+
+    async def project(self) -> None:
+        """Fold what is new of every partition into the stores."""
+        for partition in range(IDENTITY.partitions):
+            await self.warm.begin(IDENTITY.era, partition, 0)
+            first = await self.warm.watermark(IDENTITY.era, partition) or 0
+            end = (await self.log.bounds(partition)).end
+            if end > first:
+                await self._batch(partition, [r async for chunk in self.log.read(partition, first, end) for r in chunk])
+
+    async def _batch(self, partition: int, records: list[LogRecord]) -> None:
+        first, following = records[0].offset, records[-1].offset + 1
+        sessions, outcomes = route(records, partition, IDENTITY.partitions)
+        loaded = await self.warm.load(sessions)
+        stretch = Stretch(IDENTITY.era, partition, first)
+        bases = {key: document.base for key, document in loaded.items()}
+        folds = [fold_session(key, loaded.get(key), mine, stretch) for key, mine in sessions.items()]
+        await self.warm.insert_timeline([(fold.key, entry) for fold in folds for entry in fold.entries])
+        await self.warm.insert_rejections([rejection for fold in folds for rejection in fold.rejections])
+        writes = [SessionWrite(fold.document, bases.get(fold.key)) for fold in folds if fold.document is not None]
+        await self.warm.write_sessions(writes)
+        packed = dict(outcomes) | dict(pair for fold in folds for pair in fold.outcomes)
+        batch = ClosedBatch(IDENTITY.era, partition, first, following, [packed[at] for at in range(first, following)])
+        await self.warm.close_batch(batch)
+        await self.hot.put([HotWrite(fold.document, fold.entries) for fold in folds if fold.document is not None])
+        if self.publishing:
+            await self.hot.publish(Outcomes(IDENTITY.era, partition, first, list(batch.outcomes)))
+
+    async def keep_projecting(self) -> None:
+        while True:
+            await self.appended.wait()
+            self.appended.clear()
+            if self.projecting:
+                await self.project()
+
+    @asynccontextmanager
+    async def served(self, **changes: Any) -> AsyncIterator[FastAPI]:
+        """The app with its background work and a projector."""
+        await self.control.initialise(IDENTITY)
+        app = create_app(self.dependencies(**changes))
+        projecting = asyncio.create_task(self.keep_projecting())
+        try:
+            async with app.router.lifespan_context(app):
+                yield app
+        finally:
+            projecting.cancel()
+            await asyncio.gather(projecting, return_exceptions=True)
+
+
+def token(tenant: str = "acme", principal: str = "ada", role: str = "editor", **changes: Any) -> str:
+    """A valid token, unless changed."""
+    claims: dict[str, Any] = {"ttl_s": 300, "now": int(time.time()), "jti": "t-1"}
+    return issue_token(KEYS.private, tenant=tenant, principal=principal, role=role, **(claims | changes))
+
+
+@asynccontextmanager
+async def knocking(app: FastAPI, **claims: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client at the door of an app."""
+    headers = {"Authorization": f"Bearer {token(**claims)}"}
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://door", headers=headers) as client:
+        yield client
+
+
+def message(text: str = "Hello") -> dict[str, Any]:
+    """A message to append."""
+    return {"type": "message.appended", "data": {"role": "user", "parts": [{"type": "text", "text": text}]}}

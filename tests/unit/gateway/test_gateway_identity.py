@@ -1,0 +1,103 @@
+"""Tokens and roles."""
+
+from __future__ import annotations
+
+import time
+
+import jwt
+import pytest
+from support.door import KEYS, token
+
+from everlog.gateway.identity import Identity, TokenVerifier
+from everlog.gateway.keys import issue_token, load_public_key, new_key_pair
+from everlog.gateway.roles import ROLES, Verb, require
+from everlog.schemas.errors import ConfigurationError, ForbiddenError, UnauthenticatedError
+
+VERIFIER = TokenVerifier(KEYS.public, issuer="everlog", audience="everlog", leeway_s=0)
+
+
+def refused(authorization: str | None) -> str:
+    with pytest.raises(UnauthenticatedError) as caught:
+        VERIFIER.identify(authorization)
+    return str(caught.value)
+
+
+def test_a_signed_token_names_tenant_principal_and_role() -> None:
+    assert VERIFIER.identify(f"Bearer {token()}") == Identity("acme", "ada", "editor")
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer a.b.c", "Bearer \xff.x.y"])
+def test_a_header_without_a_valid_token_is_refused(header: str | None) -> None:
+    refused(header)
+
+
+def test_an_expired_token_is_refused() -> None:
+    assert "expired" in refused(f"Bearer {token(now=int(time.time()) - 1000)}")
+
+
+def test_a_token_of_the_future_is_refused() -> None:
+    refused(f"Bearer {token(now=int(time.time()) + 1000)}")
+
+
+@pytest.mark.parametrize("change", [{"issuer": "other"}, {"audience": "other"}])
+def test_a_token_of_another_issuer_or_audience_is_refused(change: dict[str, str]) -> None:
+    refused(f"Bearer {token(**change)}")
+
+
+def test_a_token_of_another_key_is_refused() -> None:
+    foreign = issue_token(
+        new_key_pair().private, tenant="acme", principal="ada", role="owner", ttl_s=60, now=int(time.time()), jti="t"
+    )
+    refused(f"Bearer {foreign}")
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "exp", "iat", "jti", "sub", "tenant", "role"])
+def test_a_token_without_a_required_claim_is_refused(claim: str) -> None:
+    claims = jwt.decode(token(), options={"verify_signature": False})
+    del claims[claim]
+    refused(f"Bearer {jwt.encode(claims, KEYS.private, algorithm='EdDSA')}")
+
+
+def test_an_unsigned_token_and_one_signed_with_the_public_key_as_a_secret_are_refused() -> None:
+    claims = jwt.decode(token(), options={"verify_signature": False})
+    refused(f"Bearer {jwt.encode(claims, None, algorithm='none')}")
+    header = jwt.utils.base64url_encode(b'{"alg":"HS256","typ":"JWT"}')
+    body = token().split(".")[1].encode()
+    algorithm = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
+    signature = jwt.utils.base64url_encode(algorithm.sign(header + b"." + body, KEYS.public))
+    refused(f"Bearer {(header + b'.' + body + b'.' + signature).decode()}")
+
+
+@pytest.mark.parametrize(
+    "claims", [{"tenant": "a/b"}, {"tenant": ""}, {"principal": "system:door"}, {"principal": "a b"}, {"role": "x y"}]
+)
+def test_claims_must_be_identifiers_and_nobody_is_the_system(claims: dict[str, str]) -> None:
+    refused(f"Bearer {token(**claims)}")
+
+
+def test_a_refusal_never_echoes_the_token() -> None:
+    assert "secret" not in refused("Bearer secret.secret.secret")
+
+
+def test_only_an_ed25519_public_key_verifies_tokens() -> None:
+    for wrong in (b"", b"not a key", KEYS.private):
+        with pytest.raises(ConfigurationError):
+            load_public_key(wrong)
+    with pytest.raises(ConfigurationError):
+        issue_token(KEYS.public, tenant="a", principal="b", role="editor", ttl_s=1, now=0, jti="t")
+
+
+@pytest.mark.parametrize("role", ["viewer", "analyst", "operator", "auditor"])
+def test_roles_that_only_read_may_not_write(role: str) -> None:
+    identity = Identity("acme", "ada", role)
+    require(identity, Verb.READ)
+    for verb in (Verb.APPEND, Verb.CREATE):
+        with pytest.raises(ForbiddenError):
+            require(identity, verb)
+
+
+def test_a_role_that_is_not_in_the_table_may_do_nothing() -> None:
+    assert "root" not in ROLES
+    for verb in Verb:
+        with pytest.raises(ForbiddenError):
+            require(Identity("acme", "ada", "root"), verb)
