@@ -10,6 +10,8 @@ from everlog.local.ports import HOST, Ports
 from everlog.local.spec import ExtraService
 
 INIT: Final = "init"
+ONLY_PROJECTOR: Final = {"EVERLOG_PROJECTOR__INSTANCE_ID": "local"}
+"""A restarted projector gets its partitions back at once; a new member would wait for the dead one's session to end."""
 
 
 def service(name: str, ports: Ports, directory: Path) -> ExtraService:
@@ -22,6 +24,9 @@ def service(name: str, ports: Ports, directory: Path) -> ExtraService:
     return ExtraService(
         name=name,
         argv=(sys.executable, "-m", "everlog.cli", name),
-        environment={"EVERLOG_LOCAL__DIRECTORY": str(directory)},
+        environment={
+            "EVERLOG_LOCAL__DIRECTORY": str(directory),
+            **(ONLY_PROJECTOR if name == "projector" else {}),
+        },
         ready_url=urls.get(name),
     )

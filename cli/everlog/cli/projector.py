@@ -43,6 +43,7 @@ async def run_projector(generation: int | None) -> None:
             sink=projection,
             instance_id=settings.instance_id,
             security=security_arguments(stores_settings.kafka),
+            session_timeout_s=settings.session_timeout_s,
         )
         await until_signalled(lambda: _work(worker, requests), worker.stop)
 

@@ -14,6 +14,9 @@ class ProjectorSettings(RoomSettings):
 
     generation: int | None = Field(default=None, ge=1, description="None = the live one")
     instance_id: str | None = Field(default=None, description="Static group membership, for calm rolling restarts")
+    session_timeout_s: float = Field(
+        default=30.0, ge=6, le=300, description="A worker that is silent for so long loses its partitions"
+    )
     cached_sessions: int = Field(default=20_000, ge=1, description="Per worker; about 10 KB each")
     request_poll_ms: int = Field(default=100, ge=10, le=60_000, description="How often requests are looked for")
     metrics_port: int | None = Field(default=None, ge=1, le=65_535, description="None = no metrics server")
