@@ -140,6 +140,10 @@ class HotContract:
             )
             assert versions(await hot.tail(KEY)) == expected, f"seed {seed}"
 
+    async def test_many_readers_at_once_are_served(self, hot: HotStore) -> None:
+        await hot.put([HotWrite(document(1), entries(1, 1))])
+        assert await asyncio.gather(*(hot.get(KEY) for _ in range(500))) == [document(1)] * 500
+
     async def test_dropped_sessions_are_forgotten(self, hot: HotStore) -> None:
         other = document(1, key="acme/other")
         await hot.put([HotWrite(document(2), entries(1, 2)), HotWrite(other, [])])

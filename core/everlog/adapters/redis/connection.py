@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import (
@@ -23,6 +23,8 @@ from everlog.schemas.errors import ConfigurationError, UnavailableError
 
 DEPENDENCY: Final = "Redis"
 Client = Redis
+CONNECTIONS: Final = 32
+"""Of one process. Calls beyond wait for a free one within the timeout; the driver's usual pool refuses them instead."""
 RETRIES: Final = 1
 """A second try finds a new connection after a restart or failover; more is the caller's breaker's matter."""
 RETRY_BASE_S: Final = 0.02
@@ -42,14 +44,17 @@ def connect(settings: RedisSettings, *, retries: int = RETRIES) -> Redis:
     """A client; nothing is sent yet. Raises ``ConfigurationError`` for an address that is none."""
     backoff = ExponentialBackoff(cap=RETRY_CAP_S, base=RETRY_BASE_S) if retries else NoBackoff()
     try:
-        return Redis.from_url(
+        pool = BlockingConnectionPool.from_url(
             settings.url.get_secret_value(),
+            max_connections=CONNECTIONS,
+            timeout=settings.timeout_s,
             socket_timeout=settings.timeout_s,
             socket_connect_timeout=settings.timeout_s,
             retry=Retry(backoff, retries),
         )
     except ValueError as error:
         raise ConfigurationError(f"EVERLOG_REDIS__URL is not an address of Redis: {error}") from None
+    return Redis.from_pool(pool)
 
 
 @contextmanager
