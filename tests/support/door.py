@@ -143,6 +143,8 @@ class World:
         projecting = asyncio.create_task(self.keep_projecting())
         try:
             async with app.router.lifespan_context(app):
+                for _ in range(10):  # until the subscription stands, where there is a channel
+                    await asyncio.sleep(0)
                 yield app
         finally:
             projecting.cancel()

@@ -71,8 +71,12 @@ class OutcomeWaiter:
     def __init__(self, pointer: LivePointer, monotonic_s: Callable[[], float]) -> None:
         self._pointer, self._monotonic_s = pointer, monotonic_s
         self._partitions: dict[tuple[int, int], _Partition] = {}
-        self.is_following = False
+        self._following_since_s: float | None = None
+
+    @property
+    def is_following(self) -> bool:
         """Whether outcomes are being received from the channel."""
+        return self._following_since_s is not None
 
     async def wait(self, position: Position, timeout_s: float) -> int | None:
         """The packed outcome of a record; None when it did not become known in time."""
@@ -120,14 +124,14 @@ class OutcomeWaiter:
             if following.done():
                 following.result()
         finally:
-            self.is_following = False
+            self._following_since_s = None
             for task in (following, swapped):
                 task.cancel()
             await asyncio.gather(following, swapped, return_exceptions=True)
 
     async def _receive(self, tiers: Tiers) -> None:
         async with tiers.hot.subscribe() as outcomes:
-            self.is_following = True
+            self._following_since_s = self._monotonic_s()
             async for batch in outcomes:
                 self._partitions.setdefault((batch.era, batch.partition), _Partition()).add(batch)
         raise UnavailableError("the channel of outcomes", "it ended")
@@ -145,9 +149,11 @@ class OutcomeWaiter:
                     log.debug("The warm store does not tell outcomes either: %s", error)
 
     def _overdue(self, partition: _Partition) -> list[int]:
-        patience_s = PATIENCE_S if self.is_following else 0.0
-        asked_before_s = self._monotonic_s() - patience_s
-        return [offset for offset, all_waiting in partition.waiting.items() if all_waiting[0].since_s <= asked_before_s]
+        """Offsets whose message was missed or will not come: asked for long ago, or before the subscription."""
+        missed_before_s = self._monotonic_s()
+        if self._following_since_s is not None:
+            missed_before_s = max(missed_before_s - PATIENCE_S, self._following_since_s)
+        return [offset for offset, waiting in partition.waiting.items() if waiting[0].since_s <= missed_before_s]
 
     async def _ask_warm(self, warm: WarmReader, era: int, number: int, offsets: list[int]) -> None:
         watermark = await warm.watermark(era, number)

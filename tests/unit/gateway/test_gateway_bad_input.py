@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-from support.door import World, knocking, message
 
 from everlog.schemas.http import PROBLEM_JSON, PROBLEM_PREFIX
 from everlog.schemas.limits import VALUE_BYTES
+from support.door import World, knocking, message
 
 JSON = {"Content-Type": "application/json"}
 EVENTS = "/v1/sessions/rome-42/events"
@@ -231,8 +232,6 @@ async def test_more_requests_at_once_than_allowed_are_503(world: World) -> None:
     tight = World(requests_max=1)
     async with tight.served() as app, knocking(app) as door:
         tight.projecting = False
-        import asyncio
-
         first = asyncio.create_task(door.post("/v1/sessions", json={"id": "a"}))
         await asyncio.wait({first}, timeout=0.1)
         answer = await door.get("/livez")

@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from support.door import World, knocking, message
 
+from everlog.gateway.live import Tiers
 from everlog.schemas.errors import UnavailableError, UnknownOutcomeError
 from everlog.schemas.http import PROBLEM_JSON, PROBLEM_PREFIX, AppendAnswer, Problem, StateAnswer, TimelinePage
+from support.door import World, knocking, message
 
 
 @pytest.fixture
@@ -338,15 +339,15 @@ class Failing:
 
 
 async def test_nothing_handed_over_is_503_and_perhaps_handed_over_is_202(world: World) -> None:
-    async with world.served(appender=Failing(UnavailableError("Kafka", "secret-broker:9092"))) as app:
-        async with knocking(app) as door:
-            answer = await door.post("/v1/sessions", json={"id": "a"})
-            assert problem(answer, 503, "unavailable").detail == "Kafka does not answer in time"
-            assert answer.headers["retry-after"] == "1"
-    async with world.served(appender=Failing(UnknownOutcomeError("Kafka", "no answer"))) as app:
-        async with knocking(app) as door:
-            answer = await door.post("/v1/sessions", json={"id": "a"}, headers={"Prefer": "wait=1"})
-            assert (answer.status_code, answer.json()["outcome"], answer.json()["position"]) == (202, "pending", None)
+    away = Failing(UnavailableError("Kafka", "secret-broker:9092"))
+    async with world.served(appender=away) as app, knocking(app) as door:
+        answer = await door.post("/v1/sessions", json={"id": "a"})
+        assert problem(answer, 503, "unavailable").detail == "Kafka does not answer in time"
+        assert answer.headers["retry-after"] == "1"
+    unsure = Failing(UnknownOutcomeError("Kafka", "no answer"))
+    async with world.served(appender=unsure) as app, knocking(app) as door:
+        answer = await door.post("/v1/sessions", json={"id": "a"}, headers={"Prefer": "wait=1"})
+        assert (answer.status_code, answer.json()["outcome"], answer.json()["position"]) == (202, "pending", None)
 
 
 class NoHot:
@@ -360,8 +361,6 @@ class NoHot:
 
 
 async def test_without_redis_reads_and_verdicts_come_from_warm(world: World) -> None:
-    from everlog.gateway.live import Tiers
-
     async with world.served(open_tiers=lambda live: Tiers(NoHot(), world.warm)) as app, knocking(app) as door:  # type: ignore[arg-type]
         await create(door)
         assert (await append(door)).version == 2

@@ -6,12 +6,12 @@ import time
 
 import jwt
 import pytest
-from support.door import KEYS, token
 
 from everlog.gateway.identity import Identity, TokenVerifier
 from everlog.gateway.keys import issue_token, load_public_key, new_key_pair
 from everlog.gateway.roles import ROLES, Verb, require
 from everlog.schemas.errors import ConfigurationError, ForbiddenError, UnauthenticatedError
+from support.door import KEYS, token
 
 VERIFIER = TokenVerifier(KEYS.public, issuer="everlog", audience="everlog", leeway_s=0)
 
@@ -60,7 +60,7 @@ def test_a_token_without_a_required_claim_is_refused(claim: str) -> None:
 
 def test_an_unsigned_token_and_one_signed_with_the_public_key_as_a_secret_are_refused() -> None:
     claims = jwt.decode(token(), options={"verify_signature": False})
-    refused(f"Bearer {jwt.encode(claims, None, algorithm='none')}")
+    refused(f"Bearer {jwt.encode(claims, '', algorithm='none')}")
     header = jwt.utils.base64url_encode(b'{"alg":"HS256","typ":"JWT"}')
     body = token().split(".")[1].encode()
     algorithm = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
