@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -26,7 +25,7 @@ def demo(
     from everlog.cli.demo.report import show
     from everlog.cli.demo.run import run_demo
 
-    figures = asyncio.run(run_demo(None if everything else conversations))
+    figures = run_demo(None if everything else conversations)
     show(figures, as_json)
     if figures["mismatches"]:
         raise typer.Exit(1)

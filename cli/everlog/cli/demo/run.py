@@ -70,7 +70,7 @@ class Run:
         self.seconds[name] = time.perf_counter() - began
 
 
-async def run_demo(count: int | None) -> dict[str, Any]:
+def run_demo(count: int | None) -> dict[str, Any]:
     """Run the whole demo on ``count`` conversations (None: all) and return its figures."""
     console = Console(stderr=True)
     conversations = load_conversations(count)
@@ -80,11 +80,15 @@ async def run_demo(count: int | None) -> dict[str, Any]:
     with open_stage(Path(tempfile.mkdtemp(prefix="everlog-demo-"))) as stage:
         run.seconds["set_up"] = time.perf_counter() - began
         console.print("Kafka, Valkey, SeaweedFS and a stand-in for MongoDB are up, with projector and gateway")
-        async with open_stores(StoreSettings.load()) as stores:
-            with run.progress:
-                await _phases(run, stage, stores, conversations)
+        asyncio.run(_on_stage(run, stage, conversations))
     run.figures["seconds"] = {**run.seconds, "total": time.perf_counter() - began}
     return run.figures
+
+
+async def _on_stage(run: Run, stage: Stage, conversations: Sequence[Conversation]) -> None:
+    async with open_stores(StoreSettings.load()) as stores:
+        with run.progress:
+            await _phases(run, stage, stores, conversations)
 
 
 async def _phases(run: Run, stage: Stage, stores: Stores, conversations: Sequence[Conversation]) -> None:
