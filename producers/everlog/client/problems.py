@@ -1,0 +1,94 @@
+"""Problems of the gateway as typed errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import httpx
+from pydantic import ValidationError
+
+from everlog.schemas.errors import (
+    AlreadyExistsError,
+    ClosedError,
+    DormantError,
+    EverlogError,
+    FencedError,
+    ForbiddenError,
+    IdempotencyKeyReusedError,
+    InvalidEventError,
+    KeyConflictError,
+    LimitExceededError,
+    NotFoundError,
+    RejectedError,
+    RetryExpiredError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnknownReferenceError,
+    VersionConflictError,
+)
+from everlog.schemas.http import PROBLEM_PREFIX, Problem
+
+GATEWAY: Final = "the gateway"
+LATER: Final = frozenset({429, 502, 503, 504})
+"""Statuses, also of proxies, after which the same request may succeed."""
+_SIMPLE: Final[dict[str, type[EverlogError]]] = {
+    "unauthenticated": UnauthenticatedError,
+    "forbidden": ForbiddenError,
+    "not-found": NotFoundError,
+    "outcome-unknown": NotFoundError,
+    "exists": AlreadyExistsError,
+    "fenced": FencedError,
+    "closed": ClosedError,
+    "dormant": DormantError,
+    "unknown-reference": UnknownReferenceError,
+    "id-reused": IdempotencyKeyReusedError,
+    "retry-expired": RetryExpiredError,
+}
+
+
+def error_of(answer: httpx.Response) -> EverlogError:
+    """The error of an answer that is none of success."""
+    try:
+        problem = Problem.model_validate_json(answer.content)
+    except ValidationError:
+        return _unreadable(answer)
+    name = problem.type.removeprefix(PROBLEM_PREFIX)
+    if answer.status_code in LATER:
+        return UnavailableError(GATEWAY, problem.detail, retry_after_s=retry_after_s(answer))
+    if answer.status_code >= 500:
+        return EverlogError(f"{GATEWAY} failed: {problem.detail}", hint=f"Its log knows more of {problem.trace_id}")
+    return error_named(name, problem.detail, problem.errors, problem.model_extra or {})
+
+
+def error_named(name: str, detail: str, errors: list[str], extras: dict[str, Any]) -> EverlogError:
+    """The error of a problem's name, or of a verdict's reason with hyphens."""
+    actual_version, events = int(extras.get("actual_version") or 0), tuple(extras.get("events") or ())
+    keys = tuple(extras.get("keys") or ())
+    special: dict[str, Callable[[], EverlogError]] = {
+        "version-conflict": lambda: VersionConflictError(detail, actual_version=actual_version, events=events),
+        "key-conflict": lambda: KeyConflictError(detail, keys=keys, actual_version=actual_version, events=events),
+        "invalid-request": lambda: InvalidEventError(detail, errors=tuple(errors)),
+        "malformed": lambda: InvalidEventError(detail, errors=tuple(errors)),
+    }
+    if name in special:
+        return special[name]()
+    if name in _SIMPLE:
+        return _SIMPLE[name](detail)
+    if name == "limit-exceeded" and "maximum" in extras:
+        return LimitExceededError(str(extras["limit"]), maximum=int(extras["maximum"]), actual=int(extras["actual"]))
+    return RejectedError(name.replace("-", "_"), detail)
+
+
+def retry_after_s(answer: httpx.Response) -> float:
+    """What ``Retry-After`` says, seconds; 1 where it says nothing readable."""
+    given = answer.headers.get("retry-after", "")
+    return float(given) if given.isascii() and given.isdigit() else 1.0
+
+
+def _unreadable(answer: httpx.Response) -> EverlogError:
+    """An answer of something before the gateway, such as a proxy."""
+    said = f"status {answer.status_code} without a problem"
+    if answer.status_code in LATER:
+        return UnavailableError(GATEWAY, said, retry_after_s=retry_after_s(answer))
+    return EverlogError(f"{GATEWAY} answered {said}", hint="Check the address: is it Everlog's?")
