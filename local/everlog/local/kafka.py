@@ -18,6 +18,7 @@ _FORMAT_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 15.0
 _HEAP = ("-Xms128m", "-Xmx384m")
 
+# session.timeout: after a kill the broker is let in again only when its former session has ended (default 9 s).
 # auto.create: only `everlog init` creates topics. rebalance.delay: one machine has no crowd to wait for. The internal
 # topics get few partitions and one replica, and the log cleaner a buffer that fits the heap (its default is 128 MB).
 _PROPERTIES = """\
@@ -31,6 +32,8 @@ listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={log_directory}
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
