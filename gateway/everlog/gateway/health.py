@@ -14,8 +14,6 @@ from everlog.schemas.errors import EverlogError
 CHECK_TIMEOUT_S: Final = 2.0
 CHECKED_FOR_S: Final = 1.0
 """An answer is given again for so long: whoever asks needs no token, and must not load the dependencies."""
-NEEDED: Final = frozenset({"kafka", "background"})
-"""Without these nothing is appended. Without Redis or MongoDB the other one goes on serving reads."""
 
 
 class Health:
@@ -43,9 +41,8 @@ class Health:
         return {**self._checks, "background": not self.is_broken}
 
     def is_ready(self, checks: Mapping[str, bool]) -> bool:
-        """Whether requests should come here."""
-        needed = all(checks[name] for name in NEEDED)
-        return not self.is_draining and needed and (checks["mongo"] or checks["redis"])
+        """Whether requests should come here: without Kafka, or one of the stores, reads still go on."""
+        return not self.is_draining and checks["background"] and (checks["mongo"] or checks["redis"])
 
 
 async def _answers(call: Awaitable[object]) -> bool:

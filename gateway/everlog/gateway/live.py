@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from everlog.ports.control import ControlStore, Live
 from everlog.ports.hot import HotReader
 from everlog.ports.warm import WarmReader
-from everlog.schemas.errors import UnavailableError
+from everlog.schemas.errors import NotFoundError, UnavailableError
 
 LIVE_AGE_S: Final = 1.0
 """A live pointer and hot epoch are held for so long at most, while the control store answers."""
@@ -42,10 +42,8 @@ class LivePointer:
         self._changed = asyncio.Event()
 
     async def tiers(self) -> Tiers:
-        """The readers to use now.
-
-        Raises ``UnavailableError`` if the control store never answered, ``NotFoundError`` before ``everlog init``.
-        """
+        """The readers to use now. Raises ``UnavailableError`` if there has been no answer yet: also before
+        ``everlog init``."""
         if self._tiers is None or (self._is_old() and not self._away):
             async with self._refreshing:
                 if self._tiers is None or (self._is_old() and not self._away):
@@ -73,7 +71,7 @@ class LivePointer:
         try:
             async with asyncio.timeout(REFRESH_TIMEOUT_S):
                 live = await self._control.live()
-        except (UnavailableError, TimeoutError) as error:
+        except (UnavailableError, NotFoundError, TimeoutError) as error:
             self._away = True
             if self._tiers is None:
                 raise UnavailableError("the control store", str(error) or "no answer in time") from error

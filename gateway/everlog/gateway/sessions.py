@@ -107,7 +107,7 @@ class Sessions:
         data = {"owner": identity.principal, **request.model_dump(exclude={"id"}, exclude_defaults=True)}
         proposal = Proposal(identity=identity, session=session, type=CREATION, data=data)
         key = session_key(identity.tenant, session)
-        self._versions.setdefault(key, 0)
+        self._note(key, 0)
         return await self._hand_over(key, self._event(proposal, made_id, identity.principal, data), (), wait_s)
 
     async def append(self, proposal: Proposal, wait_s: float) -> Judged:

@@ -17,7 +17,7 @@ from everlog.domain.record import Position
 from everlog.gateway.live import LivePointer, Tiers
 from everlog.ports.hot import Outcomes
 from everlog.ports.warm import WarmReader
-from everlog.schemas.errors import IntegrityError, NotFoundError, UnavailableError
+from everlog.schemas.errors import IntegrityError, UnavailableError
 
 RECENT_BATCHES: Final = 64
 """Batches per partition that are kept for those who ask after their verdict was published: some seconds of work."""
@@ -111,7 +111,7 @@ class OutcomeWaiter:
                 tiers = await self._pointer.tiers()
                 await self._follow_until_swapped(tiers)
                 pause_s = RETRY_PAUSE_S
-            except (UnavailableError, NotFoundError) as error:
+            except UnavailableError as error:
                 log.warning("No verdicts from the channel, the warm store is asked instead: %s", error)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, RETRY_PAUSE_MAX_S)
@@ -145,7 +145,7 @@ class OutcomeWaiter:
                     continue
                 try:
                     await self._ask_warm((await self._pointer.tiers()).warm, era, number, overdue)
-                except (UnavailableError, NotFoundError, IntegrityError) as error:
+                except (UnavailableError, IntegrityError) as error:
                     log.debug("The warm store does not tell outcomes either: %s", error)
 
     def _overdue(self, partition: _Partition) -> list[int]:

@@ -101,3 +101,12 @@ def test_a_role_that_is_not_in_the_table_may_do_nothing() -> None:
     for verb in Verb:
         with pytest.raises(ForbiddenError):
             require(Identity("acme", "ada", "root"), verb)
+
+
+def test_a_token_is_verified_again_once_it_has_expired() -> None:
+    now = int(time.time())
+    ended = token(now=now - 100, ttl_s=99)
+    verifier = TokenVerifier(KEYS.public, issuer="everlog", audience="everlog", leeway_s=60)
+    assert verifier.identify(f"Bearer {ended}") == verifier.identify(f"Bearer {ended}")
+    verifier._valid[ended] = (Identity("acme", "eve", "owner"), now - 1.0)
+    assert verifier.identify(f"Bearer {ended}").principal == "ada", "a memory was trusted beyond its time"
