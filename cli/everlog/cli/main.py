@@ -5,11 +5,11 @@ Heavy imports live inside the commands, so that ``everlog --version`` and ``--he
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib.metadata import version
 from typing import Annotated, Final
 
-import click
 import typer
 
 from everlog.cli import archive, demo, local, services, sessions
@@ -44,19 +44,28 @@ def options(
     ] = False,
 ) -> None:
     """Keeps conversations for ever."""
+    from everlog.runtime.logging import configure
+
+    configure("everlog", level="WARNING")
+
+
+class Interrupted(BaseException):
+    """SIGINT came; not a ``KeyboardInterrupt``, which typer would answer with exit code 1."""
+
+
+def _interrupt(*_: object) -> None:
+    raise Interrupted
 
 
 def main() -> None:
     """Run the command line; exits with one of the documented codes."""
+    signal.signal(signal.SIGINT, _interrupt)
     try:
-        sys.exit(app(standalone_mode=False))
+        app()
     except EverlogError as error:
         typer.echo(f"everlog: {error}", err=True)
         sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except Interrupted:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()

@@ -97,12 +97,8 @@ def timeline(
     """Show what happened in a session, oldest first."""
 
     async def work(log: Everlog) -> list[dict[str, Any]]:
-        events: list[dict[str, Any]] = []
-        async for event in log.session(session).timeline(after=after):
-            events.append(event)
-            if len(events) == limit:
-                break
-        return events
+        entries = log.session(session).timeline(after=after, limit=limit)
+        return [entry.model_dump(mode="json", exclude_none=True) async for entry in entries]
 
     events = _run(work, tenant, principal)
     if as_json:

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from everlog.cli.demo.speakers import TENANT, BulkSpeakers, GatewaySpeakers, key
 from everlog.cli.demo.stage import Stage, open_stage
 from everlog.cli.demo.visibility import Visibility
 from everlog.cli.tokens import local_token
-from everlog.client import Everlog
+from everlog.client import Everlog, Session
 from everlog.producers.producer import Producer
 from everlog.schemas.errors import UnavailableError
 
@@ -161,28 +162,32 @@ async def _rehydrate(run: Run, stage: Stage, stores: Stores, sample: Sequence[Co
     live = await stores.control.live()
     requests = Requests(stores.identity, stores.control, live.generation, new_id)
     latencies_ms: list[float] = []
-    rehydrated = mismatches = 0
+    rehydrated: list[int] = []
+    mismatches: list[int] = []
     with run.phase("rehydrate", len(sample)) as advance:
         async with Everlog.connect(stage.gateway_url, token=_token("chitchat-reader")) as log:
 
             async def bring_back(conversation: Conversation) -> None:
-                nonlocal rehydrated, mismatches
                 began = time.perf_counter()
-                rehydrated += await requests.carry_out("rehydrate", [key_of(conversation)])
+                rehydrated.append(await requests.carry_out("rehydrate", [key_of(conversation)]))
                 latencies_ms.append((time.perf_counter() - began) * 1000)
-                session = log.session(conversation.id)
-                events = [event async for event in session.timeline()]
-                mismatches += differences(conversation, events)
-                middle = len(events) // 2 + 1
-                mismatches += (await session.state(at_version=middle)).version != middle
+                mismatches.append(await _mismatches(log.session(conversation.id), conversation))
                 advance(1)
 
-            await side_by_side([lambda one=one: bring_back(one) for one in sample], REHYDRATED_AT_ONCE)  # type: ignore[misc]
+            await side_by_side([partial(bring_back, one) for one in sample], REHYDRATED_AT_ONCE)
     run.figures |= {
-        "rehydrated_sessions": rehydrated,
+        "rehydrated_sessions": sum(rehydrated),
         "rehydrate_p99_ms": round(percentile(latencies_ms, 0.99), 2),
-        "mismatches": mismatches,
+        "mismatches": sum(mismatches),
     }
+
+
+async def _mismatches(session: Session, conversation: Conversation) -> int:
+    """Differences of a conversation that came back, read whole and opened in its middle."""
+    events = [event async for event in session.timeline()]
+    middle = len(events) // 2 + 1
+    opened = await session.state(at_version=middle)
+    return differences(conversation, events) + (opened.version != middle)
 
 
 @asynccontextmanager

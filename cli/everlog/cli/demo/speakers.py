@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Final
 
 from everlog.cli.composition import new_id
@@ -16,6 +17,7 @@ from everlog.domain.encoding import encode
 from everlog.producers.producer import EVENT_HEADERS, Producer
 from everlog.schemas.events import Event
 from everlog.schemas.identifiers import full_type, session_key
+from everlog.schemas.payloads import ParticipantJoined
 
 TENANT: Final = "chitchat"
 IMPORTER: Final = "chitchat-import"
@@ -44,7 +46,7 @@ class BulkSpeakers:
 
     async def hold(self, conversations: Sequence[Conversation]) -> None:
         """Hold all conversations, a bounded number side by side."""
-        await side_by_side([lambda one=one: self._hold(one) for one in conversations], SIDE_BY_SIDE)  # type: ignore[misc]
+        await side_by_side([partial(self._hold, one) for one in conversations], SIDE_BY_SIDE)
 
     async def _hold(self, conversation: Conversation) -> None:
         first = conversation.utterances[0]
@@ -88,43 +90,36 @@ class GatewaySpeakers:
     async def hold(self, conversations: Sequence[Conversation]) -> None:
         """Hold all conversations, a bounded number side by side."""
         async with self._client(IMPORTER) as importer:
-            work = [lambda one=one: self._hold(importer, one) for one in conversations]  # type: ignore[misc]
-            await side_by_side(work, SIDE_BY_SIDE_HTTP)
+            await side_by_side([partial(self._hold, importer, one) for one in conversations], SIDE_BY_SIDE_HTTP)
 
     async def _hold(self, importer: Everlog, conversation: Conversation) -> None:
-        await self._counted(importer.create(conversation.id, title=f"Chat of {conversation.utterances[0].time}"))
-        speakers = {name: self._client(name) for name in conversation.speakers}
-        entered = {name: await client.__aenter__() for name, client in speakers.items()}
-        try:
-            for name, log in entered.items():
-                data = {"participant": name, "kind": "human"}
-                await self._counted(log.session(conversation.id).append("participant.joined", data))
+        await self._counted(importer.create(conversation.id, title=_title(conversation)))
+        async with AsyncExitStack() as stack:
+            speakers = {}
+            for name in conversation.speakers:
+                log = await stack.enter_async_context(self._client(name))
+                speakers[name] = log.session(conversation.id)
+                await self._counted(speakers[name].append(ParticipantJoined(**_join(name))))
             for said in conversation.utterances:
                 began = time.perf_counter()
-                message = Message(role="user", parts=[text(said.text)])
-                await self._counted(entered[said.sender].session(conversation.id).append(message))
+                await self._counted(speakers[said.sender].append(Message(role="user", parts=[text(said.text)])))
                 self.latencies_ms.append((time.perf_counter() - began) * 1000)
                 self._advance(1)
-        finally:
-            for client in speakers.values():
-                await client.__aexit__(None, None, None)
 
-    async def _counted(self, append: Any) -> None:
+    async def _counted(self, append: Awaitable[object]) -> None:
         await self._visibility.before_append()
         await append
         self.events += 1
 
-    @asynccontextmanager
-    async def _client(self, principal: str) -> AsyncIterator[Everlog]:
-        async with Everlog.connect(self._url, token=self._token_for(principal)) as log:
-            yield log
+    def _client(self, principal: str) -> Everlog:
+        return Everlog.connect(self._url, token=self._token_for(principal))
 
 
-async def side_by_side(work: Sequence[Callable[[], Any]], bound: int) -> None:
+async def side_by_side(work: Sequence[Callable[[], Awaitable[None]]], bound: int) -> None:
     """Run pieces of work, at most ``bound`` at once; the first failure cancels the rest."""
     places = asyncio.Semaphore(bound)
 
-    async def run(piece: Callable[[], Any]) -> None:
+    async def run(piece: Callable[[], Awaitable[None]]) -> None:
         async with places:
             await piece()
 
@@ -134,8 +129,11 @@ async def side_by_side(work: Sequence[Callable[[], Any]], bound: int) -> None:
 
 
 def _creation(conversation: Conversation) -> dict[str, Any]:
-    title = f"Chat of {conversation.utterances[0].time}"
-    return {"owner": IMPORTER, "owner_kind": "service", "title": title}
+    return {"owner": IMPORTER, "owner_kind": "service", "title": _title(conversation)}
+
+
+def _title(conversation: Conversation) -> str:
+    return f"Chat of {conversation.utterances[0].time}"
 
 
 def _join(speaker: str) -> dict[str, Any]:
