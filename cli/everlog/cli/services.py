@@ -19,8 +19,14 @@ def register(app: typer.Typer) -> None:
     app.command()(archiver)
 
 
-def init() -> None:
+def init(
+    local_key: Annotated[bool, typer.Option("--local-key", help="Also make the key that signs local tokens.")] = False,
+) -> None:
     """Create topic, bucket, databases, generation 1 and the live pointer; harmless to repeat."""
+    from everlog.cli.addresses import ensure_key_pair
+
+    if local_key:
+        ensure_key_pair()
     initialise()
 
 
