@@ -26,14 +26,14 @@ def encode_headers(headers: Headers) -> bytes:
 
 def decode_headers(data: bytes) -> Headers:
     """The inverse of ``encode_headers``. Raises ``ArchiveDamagedError`` for anything that it cannot have made."""
-    headers: list[tuple[str, bytes]] = []
+    headers: list[tuple[str, bytes | None]] = []
     at = 0
     while at < len(data):
         name, at = _take(data, at, _NAME)
         value, at = _take(data, at, _VALUE)
         if name is None:
             raise ArchiveDamagedError("record headers have a null name")
-        headers.append((name.decode(), value))  # type: ignore[arg-type]  # the log's null values come back as they were
+        headers.append((name.decode(), value))
     return tuple(headers)
 
 

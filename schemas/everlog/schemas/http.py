@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from everlog.schemas import limits
 from everlog.schemas.identifiers import Identifier
-from everlog.schemas.payloads import InitialParticipant, Labels, StateValues, Title, Version
+from everlog.schemas.payloads import Labels, Member, StateValues, Title, Version
 
 JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
@@ -81,7 +81,7 @@ class CreateRequest(_Request):
     title: Title | None = None
     labels: Labels = Field(default_factory=dict)
     state: StateValues = Field(default_factory=dict)
-    participants: list[InitialParticipant] = Field(default_factory=list, max_length=limits.PRESENT_PARTICIPANTS - 1)
+    participants: list[Member] = Field(default_factory=list, max_length=limits.PRESENT_PARTICIPANTS - 1)
 
 
 class PositionAnswer(_Answer):

@@ -41,8 +41,8 @@ Text = Annotated[str, Field(max_length=limits.TEXT_CHARACTERS)]
 Version = Annotated[int, Field(ge=0, le=limits.SAFE_INTEGER)]
 
 
-class InitialParticipant(BaseModel):
-    """A participant who is present from the creation on."""
+class Member(BaseModel):
+    """A participant: who it is here and to the outside, and what it may do."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -62,7 +62,7 @@ class SessionCreated(Payload):
     title: Title | None = Field(default=None, description="One line for people", examples=["Trip to Rome"])
     labels: Labels = Field(default_factory=dict, description="For search", examples=[{"team": "support"}])
     state: StateValues = Field(default_factory=dict, description="First state document")
-    participants: list[InitialParticipant] = Field(default_factory=list, max_length=limits.PRESENT_PARTICIPANTS - 1)
+    participants: list[Member] = Field(default_factory=list, max_length=limits.PRESENT_PARTICIPANTS - 1)
 
 
 class SessionSuspended(Payload):
@@ -89,15 +89,10 @@ class SessionClosed(Payload):
     outcome: Text | None = Field(default=None, description="How it ended, for people", examples=["booked"])
 
 
-class ParticipantJoined(Payload):
+class ParticipantJoined(Member, Payload):
     """A participant joins the session."""
 
     type_name = "everlog.participant.joined.v1"
-
-    participant: Identifier = Field(description="Id within the session", examples=["planner"])
-    principal: Identifier = Field(description="Who it is to the outside", examples=["mad-7"])
-    kind: ParticipantKind = Field(description="An agent needs a lease to write")
-    role: ParticipantRole = Field(default="editor", description="What it may do")
 
 
 class ParticipantLeft(Payload):

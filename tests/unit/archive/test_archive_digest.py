@@ -24,7 +24,7 @@ records = st.lists(
     max_size=8,
     unique_by=lambda record: record.offset,
 )
-NULL_HEADER: Headers = (("h", None),)  # type: ignore[assignment]  # the port says bytes, Kafka also has null
+NULL_HEADER: Headers = (("h", None),)
 BASE = Record(0, 7, 1000, b"t/s", b"value", (("h", b"x"),))
 
 
