@@ -79,8 +79,8 @@ def decode(value: bytes | None) -> Event | Malformed:
     try:
         envelope = _envelopes.decode(value)
         event_id = envelope.id
-        payload, is_canonical = _decode_data(envelope.type, envelope.data)
         data = bytes(envelope.data)
+        payload, is_canonical = _decode_data(envelope.type, data)
         if not is_canonical or _written.encode(envelope) != value:
             data = canonical(parse_strictly(value)["data"])
     except (msgspec.MsgspecError, NotCanonicalError, UnicodeDecodeError, RecursionError) as error:
@@ -102,7 +102,7 @@ def decode(value: bytes | None) -> Event | Malformed:
     )
 
 
-def _decode_data(type_name: str, raw: msgspec.Raw) -> tuple[Payload, bool]:
+def _decode_data(type_name: str, raw: bytes) -> tuple[Payload, bool]:
     """The payload, and whether its bytes are canonical."""
     if type_name == BATCH:
         return _decode_batch(raw)
@@ -116,13 +116,13 @@ def _decode_data(type_name: str, raw: msgspec.Raw) -> tuple[Payload, bool]:
     return custom, custom.is_plain() and _sorted.encode(custom.data) == raw
 
 
-def _decode_batch(raw: msgspec.Raw) -> tuple[Payload, bool]:
+def _decode_batch(raw: bytes) -> tuple[Payload, bool]:
     batch = _batches.decode(raw)
     payloads, is_canonical = [], _written.encode(batch) == raw
     for inner in batch.events:
         if inner.type.startswith(EVERLOG_TYPE_PREFIX) and inner.type not in BATCHABLE:
             raise msgspec.ValidationError(f"a batch may not hold {inner.type}")
-        payload, inner_is_canonical = _decode_data(inner.type, inner.data)
+        payload, inner_is_canonical = _decode_data(inner.type, bytes(inner.data))
         payloads.append(payload)
         is_canonical = is_canonical and inner_is_canonical
     return BatchAppended(tuple(payloads)), is_canonical
