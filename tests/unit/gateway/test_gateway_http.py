@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from fastapi import FastAPI
 
+from everlog.domain.stored import Stub
 from everlog.gateway.live import Tiers
+from everlog.ports.warm import SessionWrite
 from everlog.schemas.errors import UnavailableError, UnknownOutcomeError
 from everlog.schemas.http import PROBLEM_JSON, PROBLEM_PREFIX, AppendAnswer, Problem, StateAnswer, TimelinePage
 from support.door import World, knocking, message
@@ -279,6 +282,24 @@ async def test_a_damaged_warm_document_is_rebuilt_from_history(world: World, doo
     world.warm.damage("acme/rome-42")
     answer = await door.get("/v1/sessions/rome-42")
     assert (answer.headers["everlog-tier"], answer.json()["title"]) == ("cold", "Trip")
+
+
+async def test_a_session_that_is_only_a_stub_is_shown_from_history(world: World, door: httpx.AsyncClient) -> None:
+    await create(door, title="Trip")
+    await append(door)
+    before = (await door.get("/v1/sessions/rome-42")).json(), (await door.get("/v1/sessions/rome-42/events")).json()
+    key = "acme/rome-42"
+    loaded = (await world.warm.load([key]))[key]
+    stub = Stub(2, "active", {}, "hash")
+    stored = msgspec.structs.replace(
+        loaded.stored, state=None, stub=stub, revision=loaded.stored.revision + 1, timeline_from=3
+    )
+    await world.warm.write_sessions([SessionWrite(stored, loaded.base)])
+    await world.warm.delete_timeline(key, 1, 2)
+    await world.hot.at_epoch(1).drop([key])
+    state, page = await door.get("/v1/sessions/rome-42"), await door.get("/v1/sessions/rome-42/events")
+    assert (state.json(), page.json()) == before
+    assert (state.headers["everlog-tier"], page.headers["everlog-tier"]) == ("cold", "cold")
 
 
 async def test_another_tenant_sees_nothing(app: FastAPI, door: httpx.AsyncClient) -> None:
