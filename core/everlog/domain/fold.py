@@ -45,6 +45,10 @@ class UnknownRulesError(IntegrityError):
     """An event was written under rules that this reader does not know: the partition must halt."""
 
 
+class ForgottenOutcomesError(IntegrityError):
+    """A document is ahead of the watermark and lacks outcomes from there on: the watermark has moved meanwhile."""
+
+
 def route(
     records: Iterable[LogRecord], partition: int, partitions: int
 ) -> tuple[dict[str, list[LogRecord]], list[tuple[int, int]]]:
@@ -66,15 +70,17 @@ def route(
 def fold_session(key: str, loaded: Loaded | None, records: Sequence[LogRecord], stretch: Stretch) -> SessionFold:
     """Fold a session's records onto its document; the state in ``loaded`` is changed in place.
 
-    Raises ``UnknownRulesError``, and ``IntegrityError`` when the document says that it holds records whose outcomes
-    are gone.
+    Raises ``UnknownRulesError``, and ``ForgottenOutcomesError`` when the document says that it holds records whose
+    outcomes are gone.
     """
     stored = loaded.stored if loaded is not None else None
     fold = _Fold(key, stored.state if stored is not None else None, stretch)
-    earlier = [pair for pair in stored.outcomes if pair[0] >= stretch.watermark] if stored is not None else []
+    earlier: list[tuple[int, int]] = []
+    if stored is not None and stored.era == stretch.era:
+        earlier = [pair for pair in stored.outcomes if pair[0] >= stretch.watermark]
     fresh = records
-    if stored is not None and stored.era == stretch.era and stored.offset >= records[0].offset:
-        fresh = [record for record in records if record.offset > stored.offset]
+    if stored is not None and (stored.era, stored.offset) >= (stretch.era, records[0].offset):
+        fresh = [record for record in records if (stretch.era, record.offset) > (stored.era, stored.offset)]
         fold.recall(dict(earlier), records[: len(records) - len(fresh)])
     for record in fresh:
         fold.add(record)
@@ -122,7 +128,9 @@ class _Fold:
         """Take the outcomes of records that were folded before from the document."""
         for record in records:
             if record.offset not in earlier:
-                raise IntegrityError(f"the document of {self.key} holds offset {record.offset} without its outcome")
+                raise ForgottenOutcomesError(
+                    f"the document of {self.key} holds offset {record.offset} without its outcome"
+                )
             self.outcomes.append((record.offset, earlier[record.offset]))
 
     def add(self, record: LogRecord) -> None:

@@ -11,23 +11,27 @@ The order of a batch, and why:
     here: load, skip what it folded, fold the rest, write again.
  6. The outcomes are stored and the watermark moves by compare-and-set. If that fails the batch is not ours: nothing
     goes to the hot store or is published.
- 7. The hot store gets the states and new entries, then the outcomes are published.
+ 7. The hot store gets the states and new entries, also of sessions that a batch before a crash had folded already; then
+    the outcomes are published.
  8. The cache takes the new states. (The caller commits the group's offset, which is for dashboards.)
 
 A crash after any step repeats the batch from step 1: inserts are there already, documents say by their position what
-they hold, and carry the outcomes of it.
+they hold, and carry the outcomes of it. Only a crash between 6 and 7 repeats nothing: therefore who takes a partition
+over puts the sessions of what may have been the last batch into the hot store.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
 
-from everlog.domain.fold import SessionFold, Stretch, fold_session, route
+from everlog.domain.fold import ForgottenOutcomesError, SessionFold, Stretch, fold_session, route
 from everlog.domain.record import LogRecord
 from everlog.domain.stored import Loaded
 from everlog.domain.verdicts import unpack
@@ -40,10 +44,14 @@ from everlog.projector.cache import StateCache
 from everlog.projector.ports import ResumeError
 from everlog.projector.rehydration import rehydrate
 from everlog.projector.stores import HotSide, retried
-from everlog.schemas.errors import IntegrityError
+from everlog.schemas.errors import IntegrityError, OffsetTrimmedError
 
 MOVED_BASE_ROUNDS: Final = 3
 """How often a batch is folded again onto a moved base before the watermark is read anew: a zombie moves it once."""
+BATCH_RECORDS_MAX: Final = 5_000
+"""The largest batch, a chunk of history: so far before the watermark the last one may have begun."""
+CONCURRENT_REFRESHES: Final = 8
+"""Partitions whose last batch is read at once when they are taken over: a reader's start takes some round trips."""
 
 _log = structlog.get_logger(__name__)
 
@@ -78,7 +86,10 @@ class Projection:
 
     async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
         """The watermark of each partition, after replaying what the log itself no longer holds."""
-        return {partition: await self._take_over(partition) for partition in partitions}
+        watermarks = {partition: await self._take_over(partition) for partition in partitions}
+        places = asyncio.Semaphore(CONCURRENT_REFRESHES)
+        await asyncio.gather(*(self._refresh_hot(*place, places) for place in watermarks.items()))
+        return watermarks
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         """Forget these partitions."""
@@ -122,6 +133,20 @@ class Projection:
                 await self.apply(partition, records)
         return owned.watermark
 
+    async def _refresh_hot(self, partition: int, watermark: int, places: asyncio.Semaphore) -> None:
+        """Put the sessions of the last batch into the hot store: a crash may have kept them from it."""
+        keys: set[str] = set()
+        async with places:
+            first = max((await self._log.bounds(partition)).start, watermark - BATCH_RECORDS_MAX)
+            with contextlib.suppress(OffsetTrimmedError):  # what was trimmed this moment is older than the last batch
+                async for records in self._log.read(partition, first, watermark):
+                    keys.update(route(records, partition, self.identity.partitions)[0])
+            loaded = await retried(lambda: self.warm.load(keys)) if keys else {}
+            stored = [document.stored for document in loaded.values() if document.stored.state is not None]
+            writes = [HotWrite(document, ()) for document in stored if document.offset < watermark]
+            if writes:
+                await self.hot.put(writes)
+
     async def _apply(self, owned: OwnedPartition, records: Sequence[LogRecord]) -> None:
         era, partition, first = self.identity.era, owned.partition, owned.watermark
         stretch = Stretch(era, partition, first)
@@ -129,7 +154,7 @@ class Projection:
             sessions, outcomes = route(records, partition, self.identity.partitions)
             loaded = await self.load(owned, list(sessions))
         with metrics.batch_seconds.labels("fold").time():
-            folds = [fold_session(key, loaded.get(key), found, stretch) for key, found in sessions.items()]
+            folds = [_fold(key, loaded.get(key), found, stretch) for key, found in sessions.items()]
         with metrics.batch_seconds.labels("warm").time():
             written, folds = await self._store(owned, folds, loaded, sessions, stretch)
             for fold in folds:
@@ -139,10 +164,11 @@ class Projection:
             if not await retried(lambda: self.warm.close_batch(batch)):
                 raise ResumeError(f"partition {partition}: somebody else moved the watermark {first}")
         with metrics.batch_seconds.labels("hot").time():
-            hot_writes = [HotWrite(fold.document, fold.entries) for fold in folds if fold.document is not None]
+            final = {**loaded, **written}
+            hot_writes = [HotWrite(final[fold.key].stored, fold.entries) for fold in folds if fold.key in final]
             await self.hot.put(hot_writes, Outcomes(era, partition, first, packed))
         owned.watermark = batch.next
-        for key, document in {**loaded, **written}.items():
+        for key, document in final.items():
             owned.cache.put(key, document)
         _count(packed)
 
@@ -154,7 +180,7 @@ class Projection:
         if missing:
             documents |= await retried(lambda: self.warm.load(missing))
         for key in [key for key, loaded in documents.items() if loaded.stored.stub is not None]:
-            documents[key] = await rehydrate(documents[key], self.history)
+            documents[key] = await retried(partial(rehydrate, documents[key], self.history))
         return documents
 
     async def _store(
@@ -180,8 +206,10 @@ class Projection:
             written |= done.documents
             if not done.moved:
                 return written, list(final.values())
+            for key in done.moved:
+                loaded.pop(key, None)
             loaded |= await self.load(owned, list(done.moved))
-            pending = [fold_session(key, loaded.get(key), sessions[key], stretch) for key in done.moved]
+            pending = [_fold(key, loaded.get(key), sessions[key], stretch) for key in done.moved]
             final |= {fold.key: fold for fold in pending}
         raise ResumeError(f"partition {owned.partition}: bases move under this worker")
 
@@ -203,6 +231,14 @@ class Projection:
             return await retried(lambda: self.warm.write_sessions(writes))
         except IntegrityError as error:
             raise ResumeError(f"the warm store lost acknowledged writes: {error}") from error
+
+
+def _fold(key: str, loaded: Loaded | None, records: Sequence[LogRecord], stretch: Stretch) -> SessionFold:
+    """Fold a session; a document of another owner that is far ahead means that the watermark is, too."""
+    try:
+        return fold_session(key, loaded, records, stretch)
+    except ForgottenOutcomesError as error:
+        raise ResumeError(f"partition {stretch.partition}: somebody else went on: {error}") from error
 
 
 def _count(packed: Sequence[int]) -> None:

@@ -57,6 +57,8 @@ class RequestRunner:
                 continue
             done, failure = 0, None
             async with owned.lock:
+                if self._projection.owned.get(request.partition) is not owned:
+                    continue  # it was taken away while its last batch ran
                 try:
                     done = await self._kinds[request.kind](owned, request)
                 except EverlogError as error:
@@ -93,7 +95,7 @@ class RequestRunner:
         return len(written)
 
     async def _rehydrate(self, owned: OwnedPartition, request: Request) -> int:
-        """States of stubs come back."""
+        """States of stubs come back; one that cannot fails the request and holds up no other."""
         loaded = await self._load(owned, request)
         stubs = [document for document in loaded.values() if document.stored.stub is not None]
         places = asyncio.Semaphore(CONCURRENT_REHYDRATIONS)
@@ -102,22 +104,25 @@ class RequestRunner:
             async with places:
                 return _changed((await rehydrate(document, self._projection.history)).stored)
 
-        changed = await asyncio.gather(*(bring_back(document) for document in stubs))
-        written = await self._write(loaded, {stored.key: stored for stored in changed})
+        results = await asyncio.gather(*(bring_back(document) for document in stubs), return_exceptions=True)
+        changed = {result.key: result for result in results if not isinstance(result, BaseException)}
+        written = await self._write(loaded, changed)
         await self._projection.hot.put([HotWrite(document.stored, ()) for document in written.values()])
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
         return len(written)
 
     async def _evict(self, loaded: dict[str, Loaded], changed: dict[str, StoredSession]) -> dict[str, Loaded]:
-        """First the documents say that entries are gone, then the entries go: no reader looks for one in vain."""
+        """First the documents say that entries are gone, then the entries go: no reader looks for one in vain.
+
+        A crash in between leaves entries that nobody reads; the same request, carried out again, finds them.
+        """
         written = await self._write(loaded, changed)
-        for key, document in written.items():
-            gone = partial(
-                self._projection.warm.delete_timeline,
-                key,
-                loaded[key].stored.timeline_from,
-                document.stored.timeline_from - 1,
-            )
-            await retried(gone)
+        for key, document in {**loaded, **written}.items():
+            if document.stored.timeline_from > 1:
+                last = document.stored.timeline_from - 1
+                await retried(partial(self._projection.warm.delete_timeline, key, 1, last))
         return written
 
     async def _load(self, owned: OwnedPartition, request: Request) -> dict[str, Loaded]:

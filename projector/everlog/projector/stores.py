@@ -37,12 +37,13 @@ async def retried(call: Callable[[], Awaitable[Result]]) -> Result:
 class HotSide:
     """The hot store of one generation: a failure there stops nobody, but begins a new hot epoch.
 
-    Under a new epoch readers see nothing of the old keys, so what a failed write left behind is not served.
+    Under a new epoch readers see nothing of the old keys, so what a failed write left behind is not served. Each
+    failure begins one: a write that failed may have landed in part, and the next one is not told what of it.
     """
 
     def __init__(self, store: HotStore, control: ControlStore, generation: int) -> None:
         self._store, self._control, self._generation = store, control, generation
-        self._spoiled = False
+        self._away = False
 
     async def put(self, writes: Sequence[HotWrite], outcomes: Outcomes | None = None) -> None:
         """Move sessions forward, then publish outcomes, if the store answers."""
@@ -62,10 +63,10 @@ class HotSide:
             await work(self._store)
         except UnavailableError as error:
             metrics.hot_failures_total.inc()
-            if not self._spoiled:
+            if not self._away:
                 _log.warning("hot store failed, readers fall back to warm", error=str(error))
-                epoch = await retried(lambda: self._control.raise_hot_epoch(self._generation))
-                self._store = self._store.at_epoch(epoch)
-            self._spoiled = True
+            self._away = True
+            epoch = await retried(lambda: self._control.raise_hot_epoch(self._generation))
+            self._store = self._store.at_epoch(epoch)
         else:
-            self._spoiled = False
+            self._away = False

@@ -13,7 +13,7 @@ from everlog.domain.fold import SessionFold, Stretch, UnknownRulesError, fold_se
 from everlog.domain.record import LogRecord, Record, partition_of
 from everlog.domain.state import state_hash
 from everlog.domain.stored import Base, Loaded, StoredSession, checksum, decode_stored, encode_stored
-from everlog.domain.verdicts import FOREIGN, Accepted, Reason, Rejected, unpack
+from everlog.domain.verdicts import FOREIGN, Accepted, Reason, Rejected, pack, unpack
 from everlog.schemas.errors import IntegrityError
 from support.events import KEY, PARTITION, PARTITIONS, created, records, said, value
 
@@ -89,6 +89,19 @@ def test_a_document_that_lost_the_outcomes_of_its_records_is_noticed() -> None:
     loaded.stored.outcomes = []
     with pytest.raises(IntegrityError, match="without its outcome"):
         fold_session(KEY, loaded, records(HISTORY), stretch())
+
+
+def test_a_document_of_an_older_era_lends_no_outcomes_and_hides_no_record() -> None:
+    loaded = stored(whole())
+    fold = fold_session(KEY, loaded, records([said("three")]), Stretch(1, PARTITION, 0))
+    assert fold.outcomes == [(0, pack(Accepted(6)))]
+    assert fold.document is not None and fold.document.outcomes == fold.outcomes
+
+
+def test_a_document_of_a_newer_era_is_never_folded_on() -> None:
+    loaded = stored(fold_session(KEY, None, records(HISTORY), Stretch(1, PARTITION, 0)))
+    with pytest.raises(IntegrityError, match="without its outcome"):
+        fold_session(KEY, loaded, records([said("late")], first=99), stretch())
 
 
 def test_rejected_events_leave_no_trace_in_the_state() -> None:
