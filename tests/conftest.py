@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,13 @@ from support import containers
 
 # EVERLOG_TEST_KAFKA=host:port, EVERLOG_TEST_REDIS, _MONGO and _S3 as URLs; S3 also needs its two keys.
 _VARIABLES = {field: f"EVERLOG_TEST_{field.upper()}" for field in Addresses.__slots__}
+
+
+def pytest_configure() -> None:
+    """No test sees the settings of whoever runs it."""
+    for name in [name for name in os.environ if name.startswith("EVERLOG_") and name not in _VARIABLES.values()]:
+        del os.environ[name]
+    os.environ["EVERLOG_LOCAL__DIRECTORY"] = str(Path(__file__).parent / "there-is-no-such-directory")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -147,30 +146,18 @@ class TestMemoryControlStore(ControlContract):
 @pytest.mark.integration
 class TestMongoControlStore(ControlContract):
     @pytest.fixture
-    async def client(self, services: Addresses) -> AsyncIterator[Client]:
+    def store(self, mongo: Client, database: str) -> MongoControlStore:
+        return MongoControlStore(mongo[f"{database}_control"], mongo[f"{database}_views"])
+
+    @pytest.fixture
+    async def rival(self, services: Addresses, database: str) -> AsyncIterator[MongoControlStore]:
         async with connect(MongoSettings(url=services.mongo)) as client:
-            yield client
-
-    @pytest.fixture
-    async def name(self, client: Client) -> AsyncIterator[str]:
-        name = f"contract_{uuid.uuid4().hex}"
-        yield name
-        await client.drop_database(f"{name}_control")
-        await client.drop_database(f"{name}_views")
-
-    @pytest.fixture
-    def store(self, client: Client, name: str) -> MongoControlStore:
-        return MongoControlStore(client[f"{name}_control"], client[f"{name}_views"])
-
-    @pytest.fixture
-    async def rival(self, services: Addresses, name: str) -> AsyncIterator[MongoControlStore]:
-        async with connect(MongoSettings(url=services.mongo)) as client:
-            yield MongoControlStore(client[f"{name}_control"], client[f"{name}_views"])
+            yield MongoControlStore(client[f"{database}_control"], client[f"{database}_views"])
 
     async def test_an_empty_control_database_beside_filled_views_is_refused(
-        self, store: MongoControlStore, client: Client, name: str
+        self, store: MongoControlStore, mongo: Client, database: str
     ) -> None:
-        views = MongoWarmStore(client[f"{name}_views"], 3, now_ms=lambda: 0)
+        views = MongoWarmStore(mongo[f"{database}_views"], 3, now_ms=lambda: 0)
         await views.ensure_indexes()
         await views.begin(0, 0, 0)
         with pytest.raises(IntegrityError, match="holds watermarks_g3"):
@@ -178,15 +165,15 @@ class TestMongoControlStore(ControlContract):
         assert await store.identity() is None
 
     async def test_empty_view_collections_are_no_views(
-        self, store: MongoControlStore, client: Client, name: str
+        self, store: MongoControlStore, mongo: Client, database: str
     ) -> None:
-        await MongoWarmStore(client[f"{name}_views"], 1, now_ms=lambda: 0).ensure_indexes()
+        await MongoWarmStore(mongo[f"{database}_views"], 1, now_ms=lambda: 0).ensure_indexes()
         await store.initialise(IDENTITY)
         assert await store.live() == Live(1, 1)
 
-    async def test_what_was_cut_short_is_finished(self, store: MongoControlStore, client: Client, name: str) -> None:
+    async def test_what_was_cut_short_is_finished(self, store: MongoControlStore, mongo: Client, database: str) -> None:
         """For every step that may have been the last one before a crash."""
-        control = client[f"{name}_control"]
+        control = mongo[f"{database}_control"]
         await store.initialise(IDENTITY)
         for lost in ({"_id": "live"}, {"_id": {"$in": ["live", "g1"]}}):
             await control["generations"].delete_many(lost)

@@ -14,11 +14,12 @@ from moto.server import ThreadedMotoServer
 
 from everlog.adapters.archive import ManifestStore, SegmentStore
 from everlog.adapters.memory.objects import MemoryObjectStore
-from everlog.adapters.s3 import S3ObjectStore, S3Settings, probe_object_store
+from everlog.adapters.s3 import S3ObjectStore, probe_object_store
 from everlog.archive.manifest import append_segment, entry_of
 from everlog.archive.segment import encode_segment
 from everlog.ports.log import LogIdentity, Record
 from everlog.ports.objects import ObjectStore
+from everlog.runtime.config import S3Settings
 from everlog.schemas.errors import ConfigurationError, FencedWriterError, UnavailableError
 
 
@@ -196,7 +197,7 @@ async def test_a_missing_bucket_is_unavailable_and_not_a_missing_key(moto_endpoi
 
 @pytest.mark.parametrize("checksum", ["native", "metadata"])
 async def test_either_checksum_mode_keeps_the_sha256(moto_settings: S3Settings, checksum: str) -> None:
-    settings = S3Settings(**{**vars(moto_settings), "checksum": checksum})
+    settings = moto_settings.model_copy(update={"checksum": checksum})
     async for store in opened(settings):
         await store.create(f"sum-{checksum}", b"data")
         info = await store.head(f"sum-{checksum}")

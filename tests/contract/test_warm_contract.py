@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -314,31 +313,20 @@ class TestMemoryWarmStore(WarmContract):
 @pytest.mark.integration
 class TestMongoWarmStore(WarmContract):
     @pytest.fixture
-    async def client(self, services: Addresses) -> AsyncIterator[Client]:
-        async with connect(MongoSettings(url=services.mongo)) as client:
-            yield client
-
-    @pytest.fixture
-    async def name(self, client: Client) -> AsyncIterator[str]:
-        name = f"contract_{uuid.uuid4().hex}"
-        yield name
-        await client.drop_database(name)
-
-    @pytest.fixture
-    async def store(self, client: Client, name: str, clock: Clock) -> MongoWarmStore:
-        store = MongoWarmStore(client[name], 1, now_ms=clock)
+    async def store(self, mongo: Client, database: str, clock: Clock) -> MongoWarmStore:
+        store = MongoWarmStore(mongo[database], 1, now_ms=clock)
         await store.ensure_indexes()
         return store
 
     @pytest.fixture
-    async def rival(self, services: Addresses, name: str, clock: Clock) -> AsyncIterator[MongoWarmStore]:
+    async def rival(self, services: Addresses, database: str, clock: Clock) -> AsyncIterator[MongoWarmStore]:
         async with connect(MongoSettings(url=services.mongo)) as client:
-            yield MongoWarmStore(client[name], 1, now_ms=clock)
+            yield MongoWarmStore(client[database], 1, now_ms=clock)
 
     @pytest.fixture
-    def damage(self, client: Client, name: str) -> Callable[[str], Awaitable[None]]:
+    def damage(self, mongo: Client, database: str) -> Callable[[str], Awaitable[None]]:
         async def flip(key: str) -> None:
-            collection = client[name]["sessions_g1"]
+            collection = mongo[database]["sessions_g1"]
             found = await collection.find_one({"_id": key})
             assert found is not None
             blob = bytes([found["blob"][0] ^ 1]) + found["blob"][1:]
@@ -347,9 +335,9 @@ class TestMongoWarmStore(WarmContract):
         return flip
 
     async def test_a_document_under_another_id_or_revision_is_never_served(
-        self, store: MongoWarmStore, client: Client, name: str
+        self, store: MongoWarmStore, mongo: Client, database: str
     ) -> None:
-        collection = client[name]["sessions_g1"]
+        collection = mongo[database]["sessions_g1"]
         await written(store, document())
         found = await collection.find_one({"_id": KEY})
         assert found is not None
@@ -360,12 +348,12 @@ class TestMongoWarmStore(WarmContract):
                 await store.load([key])
 
     async def test_a_stopped_beginning_that_goes_on_deletes_nothing_written_since(
-        self, store: MongoWarmStore, client: Client, name: str, clock: Clock
+        self, store: MongoWarmStore, mongo: Client, database: str, clock: Clock
     ) -> None:
         """The stopped one has read what to delete; its successor begins, and folds the same document again."""
         await written(store, document())
-        zombie = MongoWarmStore(client[name], 1, now_ms=clock)
-        collection = client[name]["sessions_g1"]
+        zombie = MongoWarmStore(mongo[database], 1, now_ms=clock)
+        collection = mongo[database]["sessions_g1"]
         seen = await collection.find({"partition": PARTITION}).to_list()
         await store.begin(ERA, PARTITION, 0)
         clock.now_ms += 1
@@ -375,10 +363,10 @@ class TestMongoWarmStore(WarmContract):
         await zombie.begin(ERA, PARTITION, 0)
         assert set(await store.load([KEY])) == {KEY}
 
-    async def test_generations_do_not_see_each_other(self, store: MongoWarmStore, client: Client, name: str) -> None:
+    async def test_generations_do_not_see_each_other(self, store: MongoWarmStore, mongo: Client, database: str) -> None:
         await written(store, document())
         await store.begin(ERA, PARTITION + 1, 5)
-        other = MongoWarmStore(client[name], 2, now_ms=Clock())
+        other = MongoWarmStore(mongo[database], 2, now_ms=Clock())
         assert await other.load([KEY]) == {}
         assert await other.watermark(ERA, PARTITION + 1) is None
 

@@ -19,7 +19,6 @@ from everlog.adapters.redis import RedisHotStore
 from everlog.adapters.redis.connection import Client as RedisClient
 from everlog.adapters.redis.connection import connect as connect_redis
 from everlog.adapters.s3 import S3ObjectStore
-from everlog.adapters.s3 import S3Settings as S3ClientSettings
 from everlog.archiver.proving import Prover
 from everlog.archiver.sealing import Sealer
 from everlog.archiver.service import Archiver
@@ -98,19 +97,6 @@ class Stores:
         )
 
 
-def object_store(settings: S3Settings) -> S3ObjectStore:
-    """The S3 client of the settings."""
-    return S3ObjectStore(
-        S3ClientSettings(
-            bucket=settings.bucket,
-            endpoint_url=settings.endpoint_url,
-            access_key=settings.access_key.get_secret_value() if settings.access_key else None,
-            secret_key=settings.secret_key.get_secret_value() if settings.secret_key else None,
-            region=settings.region,
-        )
-    )
-
-
 @asynccontextmanager
 async def open_control(settings: StoreSettings) -> AsyncIterator[tuple[MongoControlStore, Database]]:
     """The control store and the database of views."""
@@ -131,7 +117,7 @@ async def open_stores(settings: StoreSettings) -> AsyncIterator[Stores]:
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(KafkaReader(settings.kafka))
         control, views = await stack.enter_async_context(open_control(settings))
-        objects = await stack.enter_async_context(object_store(settings.s3))
+        objects = await stack.enter_async_context(S3ObjectStore(settings.s3))
         identity = await log.identity()
         known = await control.identity()
         if known is not None and known != identity:

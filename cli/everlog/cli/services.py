@@ -72,13 +72,13 @@ async def _init() -> None:
     from everlog.adapters.kafka.reader import KafkaReader
     from everlog.adapters.kafka.topic import check_topic, ensure_topic
     from everlog.adapters.mongo import MongoWarmStore
-    from everlog.adapters.s3 import probe_object_store
-    from everlog.cli.composition import StoreSettings, new_id, now_ms, object_store, open_control
+    from everlog.adapters.s3 import S3ObjectStore, probe_object_store
+    from everlog.cli.composition import StoreSettings, new_id, now_ms, open_control
 
     settings = StoreSettings.load()
     await ensure_topic(settings.kafka)
     await check_topic(settings.kafka)
-    async with object_store(settings.s3) as objects:
+    async with S3ObjectStore(settings.s3) as objects:
         await objects.ensure_bucket()
         await probe_object_store(objects, f"{settings.s3.root}/probe-{new_id()}")
     async with KafkaReader(settings.kafka) as log, open_control(settings) as (control, views):

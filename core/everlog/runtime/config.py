@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -150,8 +150,11 @@ class S3Settings(RoomSettings):
     bucket: str = Field(default="everlog", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
     root: str = Field(default="log", pattern=r"^[A-Za-z0-9._/-]{1,200}$", description="Prefix of every object")
     region: str = "us-east-1"
-    access_key: SecretStr | None = None
+    access_key: SecretStr | None = Field(default=None, description="None = boto3 searches by itself")
     secret_key: SecretStr | None = None
+    checksum: Literal["native", "metadata"] = Field(
+        default="native", description="native: the server proves what it receives; metadata: for servers that refuse"
+    )
 
 
 def load_all(rooms: Mapping[type[RoomSettings], Mapping[str, Any]]) -> list[RoomSettings]:

@@ -6,7 +6,6 @@ Its acknowledgement says that an event is durable, not that it is accepted: the 
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
 from typing import Final, Self
 
 from everlog.adapters.kafka.connection import DEPENDENCY
@@ -16,6 +15,7 @@ from everlog.producers.lane import Entry, Lane
 from everlog.producers.link import Link
 from everlog.producers.window import Window
 from everlog.runtime.config import KafkaSettings
+from everlog.runtime.lifecycle import Closing
 from everlog.schemas.errors import LimitExceededError, UnavailableError
 from everlog.schemas.events import CONTENT_TYPE, Event
 from everlog.schemas.identifiers import session_key
@@ -37,7 +37,7 @@ CLOSE_TIMEOUT_S: Final = 10.0
 EVENT_HEADERS: Final = (("content-type", CONTENT_TYPE.encode()),)
 
 
-class Producer:
+class Producer(Closing):
     """An ``Appender`` on Kafka: idempotent, acks=all, in order within a session. Use it as an async context manager.
 
     The order of a partition is the order of the calls. Cancelling ``append`` withdraws the record if it was not handed
@@ -53,11 +53,6 @@ class Producer:
     async def __aenter__(self) -> Self:
         await self.start()
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def start(self) -> None:
         """Connect. Raises ``UnavailableError``, and ``ConfigurationError`` when there is no such topic."""

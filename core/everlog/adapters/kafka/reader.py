@@ -10,8 +10,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
@@ -20,6 +19,7 @@ from everlog.adapters.kafka.connection import DEPENDENCY, admin_client, client_a
 from everlog.adapters.kafka.topic import describe_topic
 from everlog.ports.log import Bounds, LogIdentity, LogRecord
 from everlog.runtime.config import KafkaSettings
+from everlog.runtime.lifecycle import Closing
 from everlog.schemas.errors import (
     ConfigurationError,
     IntegrityError,
@@ -40,7 +40,7 @@ STALL_TIMEOUT_S: Final = 10.0
 """A read that got nothing for so long gives up: the partition's leader is away."""
 
 
-class KafkaReader:
+class KafkaReader(Closing):
     """A ``LogReader`` of the topic that the settings name. Close it, or use it as an async context manager."""
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -48,14 +48,6 @@ class KafkaReader:
         self._asking: AIOKafkaConsumer | None = None
         self._starting = asyncio.Lock()
         self._identity: LogIdentity | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """Close the connection that asks for bounds; reads that still run close their own."""

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib.resources import files
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -23,6 +22,7 @@ from everlog.adapters.redis.outcomes import encode_outcomes, subscription
 from everlog.domain.stored import StoredSession, TimelineEntry, checksum, decode_stored, encode_stored
 from everlog.ports.hot import TAIL_BYTES, TAIL_ENTRIES, HotWrite, Outcomes, newest_entries
 from everlog.runtime.config import RedisSettings
+from everlog.runtime.lifecycle import Closing
 
 PIPELINE_WRITES: Final = 500
 """Writes of one pipeline: 100 to 1,000 reach Redis's own limit, and each command before it waits for all of them."""
@@ -41,7 +41,7 @@ def _unheard(key: str) -> None:
     """Who counts damaged documents passes an own function."""
 
 
-class RedisHotStore:
+class RedisHotStore(Closing):
     """A ``HotStore`` of one generation under one hot epoch. Close it, or use it as an async context manager.
 
     ``on_damaged`` is called with the key of every document whose checksum is wrong.
@@ -59,14 +59,6 @@ class RedisHotStore:
         self._settings, self._generation, self._epoch, self._on_damaged = settings, generation, epoch, on_damaged
         self._client = client if client is not None else connect(settings)
         self._sha = ""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """Close the connections, also those of ``at_epoch``."""

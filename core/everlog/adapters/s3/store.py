@@ -11,14 +11,15 @@ import base64
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import ClientError
 
+from everlog.adapters.s3.client import POOL_SIZE, make_client
 from everlog.adapters.s3.errors import error_code, is_missing, is_refused, status, translated
-from everlog.adapters.s3.settings import S3Settings, make_client
 from everlog.ports.objects import ObjectInfo, StoredObject
+from everlog.runtime.config import S3Settings
+from everlog.runtime.lifecycle import Closing
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import PutObjectRequestTypeDef
@@ -29,22 +30,14 @@ SHA256_METADATA = "sha256"
 _Result = TypeVar("_Result")
 
 
-class S3ObjectStore:
+class S3ObjectStore(Closing):
     """An ``ObjectStore`` in one bucket. Close it, or use it as an async context manager."""
 
     def __init__(self, settings: S3Settings) -> None:
         self._settings = settings
         self._client = make_client(settings)
-        self._threads = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="s3")
+        self._threads = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="s3")
         self._where = f"{settings.endpoint_url or 'AWS S3'} (bucket {settings.bucket})"
-
-    async def __aenter__(self) -> S3ObjectStore:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """Wait for running calls, which their timeouts bound, and close all connections."""

@@ -1,12 +1,14 @@
-"""What the S3 adapter needs to know, and the client that it makes of it."""
+"""The client of S3, with everything that matters set explicitly."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from pydantic import SecretStr
+
+from everlog.runtime.config import S3Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -24,38 +26,25 @@ POOL_SIZE = 16
 """Threads and connections: one wave of a session's ranges over 15 segments."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class S3Settings:
-    """Where the bucket is and how to reach it.
-
-    ``endpoint_url`` None means AWS; keys None mean boto3's own search (environment, instance role). ``checksum``
-    "native" lets the server prove the bytes it receives (x-amz-checksum-sha256); "metadata" is for look-alikes that
-    refuse that header. Either way the sha256 is kept as the object's metadata.
-    """
-
-    bucket: str
-    endpoint_url: str | None = None
-    access_key: str | None = None
-    secret_key: str | None = field(default=None, repr=False)
-    region: str = "us-east-1"
-    checksum: Literal["native", "metadata"] = "native"
-    pool_size: int = POOL_SIZE
-
-
 def make_client(settings: S3Settings) -> S3Client:
     """A thread-safe client with explicit timeouts, retries and as many connections as there are threads."""
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
         retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
-        max_pool_connections=settings.pool_size,
+        max_pool_connections=POOL_SIZE,
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         s3={"addressing_style": "path" if settings.endpoint_url else "auto"},
     )
     session = boto3.session.Session(
-        aws_access_key_id=settings.access_key,
-        aws_secret_access_key=settings.secret_key,
+        aws_access_key_id=_clear(settings.access_key),
+        aws_secret_access_key=_clear(settings.secret_key),
         region_name=settings.region,
     )
     return session.client("s3", endpoint_url=settings.endpoint_url, config=config)
+
+
+def _clear(secret: SecretStr | None) -> str | None:
+    """The text of a secret; None makes boto3 search by itself (environment, instance role)."""
+    return secret.get_secret_value() if secret is not None else None
