@@ -152,9 +152,9 @@ class World:
         assert found is not None
         return found
 
-    def runner(self, projection: Projection) -> RequestRunner:
-        """What carries out requests beside a projection."""
-        return RequestRunner(projection, self.control, 1, poll_s=0.01)
+    def runner(self, projection: Projection, watch: Watch | None = None) -> RequestRunner:
+        """What carries out requests beside a projection; ``watch`` sees the calls of the control store."""
+        return RequestRunner(projection, (watch or silent()).over(self.control), 1, poll_s=0.01)
 
     async def stored(self, key: str) -> StoredSession:
         """A session's warm document."""

@@ -288,12 +288,9 @@ async def test_a_hot_write_that_fails_while_the_store_is_away_already_begins_ano
             failures.pop(0)
             raise UnavailableError("the hot store", "no reply")
 
-    world = short.world
-    await Conversations(world.log, seed=9).begin()
-    truth = truth_of(await records_of(world.log))
-    await world.follow(await world.projection(Watch(before, after)))
+    await short.world.follow(await short.world.projection(Watch(before, after)))
     assert not failures
-    await assert_projected(world, truth)
+    await assert_projected(short.world, short.truth)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before its effect", "after its effect"])
