@@ -46,7 +46,7 @@ def options(
     """Keeps conversations for ever."""
     from everlog.runtime.logging import configure
 
-    configure("everlog", level="WARNING")
+    configure("everlog", level="WARNING", for_people=True)
 
 
 class Interrupted(BaseException):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -27,9 +27,15 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     Console().print(table)
 
 
-def print_facts(title: str, facts: dict[str, object]) -> None:
+def print_facts(title: str, facts: Mapping[str, object]) -> None:
     """Names and values, one a line."""
-    print_table(title, ("", ""), [(name.replace("_", " "), value) for name, value in facts.items()])
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, show_header=False)
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), str(value))
+    Console().print(table)
 
 
 def note(text: str) -> None:

@@ -14,8 +14,11 @@ CHATTY: Final = ("faust", "mode", "aiokafka", "botocore", "urllib3")
 """Libraries that tell every step at level INFO; their warnings stay."""
 
 
-def configure(service: str, *, level: str = "INFO") -> None:
-    """Send every log of this process, the libraries' included, to stderr in one form."""
+def configure(service: str, *, level: str = "INFO", for_people: bool | None = None) -> None:
+    """Send every log of this process, the libraries' included, to stderr in one form.
+
+    ``for_people`` writes lines instead of JSON; None means where stderr is a terminal.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -24,8 +27,9 @@ def configure(service: str, *, level: str = "INFO") -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     renderer: structlog.typing.Processor
-    if sys.stderr.isatty():
-        renderer = structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ)
+    on_terminal = sys.stderr.isatty()
+    if on_terminal if for_people is None else for_people:
+        renderer = structlog.dev.ConsoleRenderer(colors=on_terminal and "NO_COLOR" not in os.environ)
     else:
         shared.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, str).decode())

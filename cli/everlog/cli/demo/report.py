@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from everlog.cli.output import print_facts, print_json
+from everlog.cli.output import note, print_facts, print_json
 
 
 def show(figures: dict[str, Any], as_json: bool) -> None:
@@ -16,8 +16,7 @@ def show(figures: dict[str, Any], as_json: bool) -> None:
     facts["archive / raw"] = f"{figures['archive_bytes'] / figures['raw_bytes']:.3f}" if figures["raw_bytes"] else "-"
     facts |= {f"{name}, s": f"{value:.1f}" for name, value in figures["seconds"].items()}
     print_facts("everlog demo", facts)
-    verdict = "every conversation came back as it was" if not figures["mismatches"] else "CONVERSATIONS DIFFER"
-    print_facts(verdict, {})
+    note("conversations differ" if figures["mismatches"] else "every conversation came back as it was")
 
 
 def _text(value: Any) -> str:
