@@ -128,6 +128,13 @@ class World:
         await self.seal(segment_events=segment_events)
         await self.archiver().trim(window_s=0)
 
+    def damage_segments(self) -> None:
+        """Flip a bit of every segment's rows, behind everyone's back."""
+        for key in self.objects.all_keys():
+            if key.endswith(".parquet"):
+                data = self.objects.peek(key)
+                self.objects.damage(key, data[:100] + bytes([data[100] ^ 1]) + data[101:])
+
     async def proved_offset(self, partition: int = PARTITION) -> int:
         """Up to where a partition is proved."""
         manifest = await self.archive()[0].load(self.identity.era, partition)

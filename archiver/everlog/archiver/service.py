@@ -15,7 +15,7 @@ from everlog.archiver.sealing import Sealer
 from everlog.archiver.settings import ArchiverSettings
 from everlog.archiver.trimming import Trim, Trimmer
 from everlog.ports.log import Bounds, LogIdentity, LogReader
-from everlog.schemas.errors import FencedWriterError, OffsetTrimmedError, UnavailableError
+from everlog.schemas.errors import FencedWriterError, LogLostError, OffsetTrimmedError, UnavailableError
 
 _log = structlog.get_logger(__name__)
 
@@ -107,15 +107,21 @@ class Archiver:
         return claim
 
     async def _bounds(self, partition: int) -> Bounds:
-        bounds = await self._log.bounds(partition)
         archived = (await self._claim(partition)).manifest.next_offset
+        bounds = await self._log.bounds(partition)
         if archived < bounds.start:  # either somebody else archived and trimmed it, or it is lost
             del self._claims[partition]
             archived = (await self._claim(partition)).manifest.next_offset
+            bounds = await self._log.bounds(partition)
         metrics.log_start_offset.labels(partition).set(bounds.start)
         metrics.log_end_offset.labels(partition).set(bounds.end)
         if archived < bounds.start:
             raise OffsetTrimmedError(partition, archived, bounds.start)
+        if archived > bounds.end:
+            raise LogLostError(
+                f"partition {partition} ends at {bounds.end}, below the {archived} records that are archived",
+                hint="The log was lost or replaced: begin a new era with everlog archive adopt --new-era",
+            )
         return bounds
 
     def _is_due(self, partition: int, end: int, everything: bool) -> bool:

@@ -29,12 +29,10 @@ def trim_offset(manifest: Manifest, watermarks: Iterable[int | None], youngest_m
     """
     needed = [0 if watermark is None else watermark for watermark in watermarks]
     bound = min([manifest.trim_ok_offset, *needed])
-    allowed = 0
     for entry in manifest.segments:
         if entry.next > bound or entry.max_timestamp >= youngest_ms:
-            break
-        allowed = entry.next
-    return allowed
+            return entry.first
+    return manifest.next_offset
 
 
 class Trimmer:

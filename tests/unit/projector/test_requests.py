@@ -136,10 +136,7 @@ async def test_sessions_come_back_as_they_were(place: Place) -> None:
 
 async def test_a_damaged_archive_fails_the_request_with_a_reason_and_the_stub_stays(place: Place) -> None:
     await place.world.ask(place.projection, "evict_session", place.keys)
-    for key in place.world.objects.all_keys():
-        if key.endswith(".parquet"):
-            data = place.world.objects.peek(key)
-            place.world.objects.damage(key, data[:100] + bytes([data[100] ^ 1]) + data[101:])
+    place.world.damage_segments()
     request = await place.world.ask(place.projection, "rehydrate", place.keys)
     assert request.done == 0
     assert request.error is not None and ".parquet" in request.error
