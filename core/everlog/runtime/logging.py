@@ -48,6 +48,6 @@ def configure(service: str, *, level: str = "INFO", for_people: bool | None = No
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in CHATTY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in CHATTY:  # on the command line our own error says it all
+        logging.getLogger(name).setLevel(logging.CRITICAL if for_people else logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service)
