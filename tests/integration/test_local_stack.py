@@ -189,6 +189,17 @@ async def test_concurrent_find_and_updates_each_get_their_own_result(running: Ru
         assert sorted(await asyncio.gather(*[take() for _ in range(200)])) == list(range(1, 201))
 
 
+async def test_dropping_a_database_leaves_those_whose_names_go_on(running: Running) -> None:
+    async with mongo(running.addresses) as client:
+        for name in ("short", "short_longer"):
+            await client[name]["things"].insert_one({"_id": "one"})
+        await client.drop_database("short")
+        assert await client["short"]["things"].count_documents({}) == 0
+        assert await client["short_longer"]["things"].count_documents({}) == 1
+        await client["short"]["things"].insert_one({"_id": "one"})
+        await client.drop_database("short_longer")
+
+
 async def test_mongo_keeps_every_acknowledged_write_over_a_kill(running: Running) -> None:
     acknowledged: list[int] = []
     enough = asyncio.Event()

@@ -11,6 +11,7 @@ import de.bwaldvogel.mongo.backend.h2.H2Collection;
 import de.bwaldvogel.mongo.backend.h2.H2Database;
 import de.bwaldvogel.mongo.bson.BinData;
 import de.bwaldvogel.mongo.bson.Document;
+import de.bwaldvogel.mongo.oplog.Oplog;
 import de.bwaldvogel.mongo.wire.bson.BsonDecoder;
 import de.bwaldvogel.mongo.wire.bson.BsonEncoder;
 import de.bwaldvogel.mongo.wire.message.MongoMessage;
@@ -199,6 +200,22 @@ public final class MongoStandIn extends H2Backend {
             MVMap.Builder<KeyValue, Object> types = new MVMap.Builder<KeyValue, Object>().keyType(new KeyType());
             getMvStore().openMap(getFullCollectionNamespace(collection) + "._index_" + index, types);
             return super.openOrCreateUniqueIndex(collection, index, keys, sparse);
+        }
+
+        /** The library compares names without their final dot: it would also empty every database whose name goes on. */
+        @Override
+        public void drop(Oplog oplog) {
+            String documents = "databases." + getDatabaseName() + ".";
+            for (String map : new ArrayList<>(getMvStore().getMapNames())) {
+                if (map.startsWith(documents) && !map.startsWith(documents + "system.")) {
+                    dropCollection(map.substring(documents.length()), oplog);
+                }
+            }
+            for (String map : new ArrayList<>(getMvStore().getMapNames())) {
+                if (map.startsWith(documents) || map.startsWith("meta." + getDatabaseName() + ".") || map.startsWith(getDatabaseName() + ".")) {
+                    getMvStore().removeMap(map);
+                }
+            }
         }
     }
 
