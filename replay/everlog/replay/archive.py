@@ -70,13 +70,23 @@ class ArchiveReader:
 
     async def partition(self, partition: int, first: int) -> AsyncIterator[Sequence[Record]]:
         """All archived records of a partition from ``first`` on, in order of offset, a segment's interval at a time."""
+        position, reloads = first, 0
+        while parts := await self._interval(partition, position):
+            try:
+                records = [record for part in parts for record in (await self._segments.read_entry(part)).records()]
+            except NotFoundError:
+                reloads += 1
+                if reloads == RELOADS:
+                    raise
+                continue
+            yield sorted((record for record in records if record.offset >= position), key=lambda record: record.offset)
+            position, reloads = parts[0].next, 0
+
+    async def _interval(self, partition: int, offset: int) -> list[ManifestEntry]:
+        """The parts of the newest manifest's interval that holds an offset; empty at the archive's end."""
         pinned = await self.pin(partition)
-        if pinned is None:
-            return
-        entries = [entry for entry in pinned[0].segments if entry.next > first]
-        for _, parts in itertools.groupby(entries, key=lambda entry: (entry.first, entry.next)):
-            records = [record for part in parts for record in (await self._segments.read_entry(part)).records()]
-            yield sorted((record for record in records if record.offset >= first), key=lambda record: record.offset)
+        entries = pinned[0].segments if pinned is not None else ()
+        return [entry for entry in entries if entry.first <= offset < entry.next]
 
 
 def _may_hold(entry: ManifestEntry, blooms: dict[str, bytes], key: str, until: int | None) -> bool:

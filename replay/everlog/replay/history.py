@@ -48,7 +48,7 @@ class ArchiveThenLog:
     async def state(self, key: str, *, at_version: int | None = None, until_offset: int | None = None) -> State | None:
         """The state of a session at a version, below an offset, or now."""
         state, _ = await self._replay(key, at_version, until_offset)
-        return None if at_version is not None and state is not None and state.version < at_version else state
+        return None if at_version is not None and state is not None and state.version != at_version else state
 
     async def entries(self, key: str, first: int, last: int) -> list[TimelineEntry]:
         """Timeline entries of versions ``first`` to ``last`` inclusive."""
@@ -60,15 +60,17 @@ class ArchiveThenLog:
     ) -> tuple[State | None, list[TimelineEntry]]:
         era, partition = self._identity.era, partition_of(key.encode(), self._identity.partitions)
         archived, end = await self._archive.session(partition, key, until)
-        state, entries = replay_session(key, archived, era, partition, at_version=at_version)
-        reached = at_version is not None and state is not None and state.version >= at_version
-        if reached or (until is not None and until <= end):
-            return state, entries
+        if at_version is not None:
+            state, entries = replay_session(key, archived, era, partition, at_version=at_version)
+            if state is not None and state.version >= at_version:
+                return state, entries
         records: list[LogRecord] = [*archived, *await self._tail(partition, key, end, until)]
         return replay_session(key, records, era, partition, at_version=at_version)
 
     async def _tail(self, partition: int, key: str, first: int, until: int | None) -> list[LogRecord]:
         """The session's records that lie only on the log."""
+        if until is not None and until <= first:
+            return []
         raw = key.encode()
         end = (await self._log.bounds(partition)).end
         found: list[LogRecord] = []
