@@ -11,7 +11,7 @@ from bson import Binary
 from everlog.adapters.memory.warm import MemoryWarmStore
 from everlog.adapters.mongo import MongoWarmStore, connect
 from everlog.adapters.mongo.connection import Client
-from everlog.domain.state import step
+from everlog.domain.law import LAW
 from everlog.domain.stored import Base, Loaded, Rejection, StoredSession, Stub, TimelineEntry
 from everlog.domain.verdicts import FOREIGN, PENDING, Accepted, Duplicate, Reason, Rejected, pack
 from everlog.local.stack import Addresses
@@ -38,7 +38,7 @@ def document(key: str = KEY, *, offset: int = 0, revision: int = 1, partition: i
     """A document with a real state."""
     tenant, session = key.split("/")
     created = event("session.created", {"owner": "ada", "title": f"at {offset}"}, tenantid=tenant, subject=session)
-    state, verdict = step(None, created)
+    state, verdict = LAW.step(None, created)
     assert isinstance(verdict, Accepted)
     return StoredSession(key, ERA, partition, offset, state, revision=revision, outcomes=[(offset, pack(verdict))])
 

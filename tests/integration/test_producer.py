@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from everlog.adapters.kafka import KafkaReader, ensure_topic
-from everlog.domain.decoding import decode
 from everlog.domain.event import Event as DecodedEvent
+from everlog.domain.law import LAW
 from everlog.local.stack import Addresses
 from everlog.producers import Producer
 from everlog.runtime.config import KafkaSettings
@@ -61,7 +61,7 @@ async def test_an_event_lies_on_the_log_as_the_fold_reads_it(producer: Producer,
         (record,) = chunk
         assert record.key == b"acme/rome-42"
         assert tuple(record.headers) == (("content-type", CONTENT_TYPE.encode()),)
-        decoded = decode(record.value or b"")
+        decoded = LAW.decode(record.value or b"")
         assert isinstance(decoded, DecodedEvent) and decoded.id == "e1"
 
 

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-from everlog.domain.decoding import decode
 from everlog.domain.encoding import encode
 from everlog.domain.event import Event as DecodedEvent
+from everlog.domain.law import LAW
 from everlog.domain.record import Record, partition_of
 from everlog.schemas.events import Event
 from everlog.schemas.identifiers import full_type
@@ -41,7 +41,7 @@ def value(type_name: str, data: dict[str, Any], **attributes: Any) -> bytes:
 
 def event(type_name: str, data: dict[str, Any], **attributes: Any) -> DecodedEvent:
     """The decoded event."""
-    decoded = decode(value(type_name, data, **attributes))
+    decoded = LAW.decode(value(type_name, data, **attributes))
     assert isinstance(decoded, DecodedEvent), decoded
     return decoded
 

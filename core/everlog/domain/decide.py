@@ -1,78 +1,76 @@
-"""The verdict: rules 1, in their order. Each check is one function of the standing and the event."""
+"""The verdict: rules 1, in their order. Each check is one function of the standing and the event.
+
+erased          the session is erased, whatever the event
+duplicate       the id was judged before; with other content: id_reused
+retry_expired   a retry that may have left the ring
+not_found       no session, and not a creation
+exists          a creation, and the session exists; the same creation: duplicate
+closed/dormant  the status does not take the event
+forbidden       the actor's place in the session does not allow it
+fenced          the actor's lease is held under another epoch, named but not held, or missing for an agent
+held            the lease it wants is held
+version_conflict, key_conflict
+unknown_reference, already_open, limit_exceeded
+"""
 
 from __future__ import annotations
 
 from everlog.domain.event import Event
 from everlog.domain.standing import Standing
-from everlog.domain.types.session import SessionCreated
+from everlog.domain.types.session import SessionCreated, creation_too_large
 from everlog.domain.verdicts import Accepted, Duplicate, Reason, Rejected, Verdict
 from everlog.schemas.limits import RING_ACCEPTED
 
 
 def decide(standing: Standing | None, event: Event) -> Verdict:
     """What becomes of an event that comes next on a session's log."""
-    if isinstance(event.payload, SessionCreated):
-        return _decide_creation(standing, event, event.payload)
+    payload = event.payload
     if standing is None:
-        return _retry_expired(0, event) or Rejected(Reason.NOT_FOUND)
-    return (
-        standing.ring.recall(event.id_hash, event.content_hash, standing.version)
-        or _retry_expired(standing.version, event)
-        or _not_awake(standing, event)
-        or _forbidden(standing, event)
-        or _fenced(standing, event)
-        or _conflict(standing, event)
-        or event.payload.refusal(standing)
-        or Accepted(standing.version + 1)
-    )
-
-
-def _decide_creation(standing: Standing | None, event: Event, payload: SessionCreated) -> Verdict:
-    if standing is None:
-        return payload.too_large() or Accepted(1)
+        if isinstance(payload, SessionCreated):
+            return creation_too_large(payload) or Accepted(1)
+        return Rejected(Reason.NOT_FOUND)
+    if standing.status == "erased":
+        return Rejected(Reason.ERASED, standing.version)
     known = standing.ring.recall(event.id_hash, event.content_hash, standing.version)
     if known is not None:
         return known
+    if isinstance(payload, SessionCreated):
+        return _exists(standing, event)
+    return _judge(standing, event) or payload.refusal(standing) or Accepted(standing.version + 1)
+
+
+def _exists(standing: Standing, event: Event) -> Verdict:
     if standing.creation == event.content_hash:
         return Duplicate(Accepted(1))
     return Rejected(Reason.EXISTS, standing.version)
 
 
-def _retry_expired(version: int, event: Event) -> Rejected | None:
-    """A retry whose first try may have left the ring: its outcome is in the timeline."""
+def _judge(standing: Standing, event: Event) -> Rejected | None:
+    """All that concerns the session and the actor, before what the event itself refers to."""
+    payload, version = event.payload, standing.version
     if event.retry and version - (event.seen_version or 0) > RING_ACCEPTED:
         return Rejected(Reason.RETRY_EXPIRED, version)
-    return None
+    if standing.status not in payload.accepted_when:
+        return Rejected(Reason.CLOSED if standing.status == "closed" else Reason.DORMANT, version)
+    if not payload.permits(standing, event.actor):
+        return Rejected(Reason.FORBIDDEN, version)
+    reason = payload.lease_reason(standing)
+    if reason is Reason.FENCED or _is_fenced(standing, event):
+        return Rejected(Reason.FENCED, version)
+    if reason is Reason.HELD:
+        return Rejected(Reason.HELD, version)
+    if event.expected_version is not None and event.expected_version != version:
+        return Rejected(Reason.VERSION_CONFLICT, version)
+    keys = payload.conflict(standing)
+    return Rejected(Reason.KEY_CONFLICT, version, keys) if keys else None
 
 
-def _not_awake(standing: Standing, event: Event) -> Rejected | None:
-    if standing.status in event.payload.accepted_when:
-        return None
-    reason = Reason.CLOSED if standing.status == "closed" else Reason.DORMANT
-    return Rejected(reason, standing.version)
-
-
-def _forbidden(standing: Standing, event: Event) -> Rejected | None:
-    if event.payload.permits(standing, event.actor):
-        return None
-    return Rejected(Reason.FORBIDDEN, standing.version)
-
-
-def _fenced(standing: Standing, event: Event) -> Rejected | None:
+def _is_fenced(standing: Standing, event: Event) -> bool:
     """The actor's lease: held under another epoch, named but not held, or missing for an agent."""
     if event.payload.needs_no_lease(event.actor):
-        return None
+        return False
     entry = standing.roster.get(event.actor)
     held = entry.lease_epoch if entry is not None else 0
-    if (event.lease_epoch or 0) != held or event.lease_epoch == 0:
-        return Rejected(Reason.FENCED, standing.version)
-    if not held and entry is not None and entry.kind == "agent" and event.actor != standing.owner:
-        return Rejected(Reason.FENCED, standing.version)
-    return None
-
-
-def _conflict(standing: Standing, event: Event) -> Rejected | None:
-    if event.expected_version is not None and event.expected_version != standing.version:
-        return Rejected(Reason.VERSION_CONFLICT, standing.version)
-    keys = event.payload.conflict(standing)
-    return Rejected(Reason.KEY_CONFLICT, standing.version, keys) if keys else None
+    if held or event.lease_epoch is not None:
+        return not held or event.lease_epoch != held
+    return entry is not None and entry.kind == "agent" and event.actor != standing.owner

@@ -5,15 +5,20 @@ The envelope's attributes in the decoder's order, the data in canonical JSON, no
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
-from everlog.domain.canonical import NotCanonicalError, canonical
-from everlog.domain.decoding import Envelope, decode
-from everlog.domain.event import Malformed
+from everlog.domain.canonical import canonical
+from everlog.domain.envelope import Envelope
+from everlog.domain.event import Malformed, UnknownRules
+from everlog.domain.law import LAW
 from everlog.schemas import events, limits
 from everlog.schemas.errors import InvalidEventError, LimitExceededError
+from everlog.schemas.json_values import NotInteroperableError
 
-_encoder = msgspec.json.Encoder()
+_ATTRIBUTES: Final = tuple(name for name in Envelope.__struct_fields__ if name != "data")
+_encoder: Final = msgspec.json.Encoder()
 
 
 def encode(event: events.Event) -> bytes:
@@ -21,15 +26,16 @@ def encode(event: events.Event) -> bytes:
 
     Raises ``InvalidEventError`` or ``LimitExceededError``: nothing that the log would call malformed passes.
     """
-    fields = {name: getattr(event, name) for name in Envelope.__struct_fields__ if name != "data"}
     try:
         data = msgspec.Raw(canonical(event.data))
-    except NotCanonicalError as error:
-        raise InvalidEventError(f"the data of {event.type} is not JSON that every reader keeps: {error}") from None
-    value = _encoder.encode(Envelope(data=data, **fields))
+        value = _encoder.encode(Envelope(data=data, **{name: getattr(event, name) for name in _ATTRIBUTES}))
+    except (NotInteroperableError, UnicodeError) as error:
+        raise InvalidEventError(f"{event.type} is not JSON that every reader keeps: {error}") from None
     if len(value) > limits.VALUE_BYTES:
         raise LimitExceededError("an event in bytes", maximum=limits.VALUE_BYTES, actual=len(value))
-    decoded = decode(value)
-    if isinstance(decoded, Malformed):
-        raise InvalidEventError(f"not a valid {event.type}: {decoded.detail}", errors=(decoded.detail,))
+    match LAW.decode(value):
+        case Malformed(detail):
+            raise InvalidEventError(f"not a valid {event.type}: {detail}", errors=(detail,))
+        case UnknownRules(rules):
+            raise InvalidEventError(f"this door does not know rules {rules}", hint="Upgrade it")
     return value

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
 
 import msgspec
 
 from everlog.domain.standing import Standing, Status
-from everlog.domain.verdicts import Rejected
+from everlog.domain.verdicts import Reason, Rejected
 from everlog.domain.view import View
 
+ACTIVE: Final[frozenset[Status]] = frozenset({"active"})
 
-class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+
+class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """What an event's type means: its data, its own checks, and its part of the fold.
 
-    ``conflict``, ``refusal``, ``permits`` and ``advance`` are rules: they see the standing and nothing else. ``show``
-    is the fold of the view. Each type overrides what it needs; this base is an event that changes nothing.
+    All but ``show`` are rules: they see the standing and nothing else. ``show`` is the fold of the view. Each type
+    overrides what it needs; this base is an event that changes nothing.
     """
 
-    accepted_when: ClassVar[frozenset[Status]] = frozenset({"active"})
+    accepted_when: ClassVar[frozenset[Status]] = ACTIVE
+    """Statuses in which it is accepted."""
+    needs_expected_version: ClassVar[bool] = False
 
-    def is_plain(self) -> bool:
-        """Whether the free JSON in the data is canonical when keys are sorted (see ``canonical.is_plain``)."""
-        return True
+    def free_json(self) -> Sequence[Any]:
+        """The free JSON values in the data; the decoder checks each."""
+        return ()
 
     def permits(self, standing: Standing, actor: str) -> bool:
         """Whether the actor's place in the session allows this event."""
         return standing.may_write(actor)
 
     def needs_no_lease(self, actor: str) -> bool:
-        """Whether even an agent without a lease may do this."""
+        """Whether an agent without a lease, or with another one, may do this."""
         return False
+
+    def lease_reason(self, standing: Standing) -> Reason | None:
+        """``FENCED`` where the event names an epoch that is not held, ``HELD`` where it wants a lease that is."""
+        return None
 
     def conflict(self, standing: Standing) -> tuple[str, ...]:
         """State keys that do not have their expected versions."""
@@ -40,14 +49,14 @@ class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         """An unknown reference, something already open, or a bound that would be passed, in this order."""
         return None
 
-    def advance(self, standing: Standing, version: int) -> None:
+    def advance(self, standing: Standing, version: int, actor: str) -> None:
         """Fold into the standing, in place; ``version`` is the one this event makes."""
 
     def show(self, view: View, version: int) -> None:
         """Fold into the view, in place."""
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """A decoded event."""
 
     key: str
@@ -72,3 +81,24 @@ class Malformed(msgspec.Struct, frozen=True):
     detail: str
     id: str | None = None
     """The event id where it can still be read."""
+
+
+class UnknownRules(msgspec.Struct, frozen=True):
+    """A value that was written under rules which this code does not know: its reader must halt."""
+
+    rules: int
+
+
+def unknown(standing: Standing, *names: str) -> Rejected:
+    """The refusal of an event that names what is not open, present or reached."""
+    return Rejected(Reason.UNKNOWN_REFERENCE, standing.version, names)
+
+
+def already_open(standing: Standing, name: str) -> Rejected:
+    """The refusal of an event that opens what is open."""
+    return Rejected(Reason.ALREADY_OPEN, standing.version, (name,))
+
+
+def too_much(standing: Standing, limit: str) -> Rejected:
+    """The refusal of an event that would pass a bound."""
+    return Rejected(Reason.LIMIT_EXCEEDED, standing.version, (limit,))

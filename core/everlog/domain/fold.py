@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from everlog.domain.decoding import KNOWN_RULES, decode
-from everlog.domain.event import Malformed
+from everlog.domain.event import Event, Malformed, UnknownRules
+from everlog.domain.law import LAW, UnknownRulesError
 from everlog.domain.record import LogRecord, partition_of
-from everlog.domain.state import State, step
+from everlog.domain.state import State
 from everlog.domain.stored import Loaded, Rejection, StoredSession, TimelineEntry, rejection_of
 from everlog.domain.verdicts import FOREIGN, Accepted, Reason, Rejected, pack
 from everlog.schemas.errors import IntegrityError
@@ -41,10 +41,6 @@ class SessionFold(msgspec.Struct):
     """(offset, packed outcome) of each of its records."""
 
 
-class UnknownRulesError(IntegrityError):
-    """An event was written under rules that this reader does not know: the partition must halt."""
-
-
 class ForgottenOutcomesError(IntegrityError):
     """A document is ahead of the watermark and lacks outcomes from there on: the watermark has moved meanwhile."""
 
@@ -56,14 +52,17 @@ def route(
 
     A record belongs to none without a well-formed key, or where its key's hash says another partition.
     """
+    by_raw_key: dict[bytes | None, list[LogRecord]] = {}
+    for record in records:
+        by_raw_key.setdefault(record.key, []).append(record)
     sessions: dict[str, list[LogRecord]] = {}
     foreign: list[tuple[int, int]] = []
-    for record in records:
-        key = well_formed_key(record.key)
-        if key is None or partition_of(record.key or b"", partitions) != partition:
-            foreign.append((record.offset, FOREIGN))
+    for raw, found in by_raw_key.items():
+        key = well_formed_key(raw)
+        if key is None or partition_of(key.encode(), partitions) != partition:
+            foreign += [(record.offset, FOREIGN) for record in found]
         else:
-            sessions.setdefault(key, []).append(record)
+            sessions[key] = found
     return sessions, foreign
 
 
@@ -135,27 +134,26 @@ class _Fold:
 
     def add(self, record: LogRecord) -> None:
         """Judge and fold the next record."""
-        event = decode(record.value)
-        if isinstance(event, Malformed):
-            version = self.state.version if self.state is not None else 0
-            self._reject(record, event.id, Rejected(Reason.MALFORMED, version, (event.detail,)))
+        event = LAW.decode(record.value)
+        if not isinstance(event, Event):
+            self._add_undecoded(record, event)
             return
         if event.key != self.key:
             self.outcomes.append((record.offset, FOREIGN))
             return
-        if event.rules > KNOWN_RULES:
-            raise UnknownRulesError(
-                f"offset {record.offset} of partition {self.stretch.partition} was written under rules {event.rules}, "
-                f"this reader knows {KNOWN_RULES}",
-                hint="Upgrade this service",
-            )
-        self.state, verdict = step(self.state, event)
+        self.state, verdict = LAW.step(self.state, event)
         if isinstance(verdict, Rejected):
             self._reject(record, event.id, verdict)
             return
         self.outcomes.append((record.offset, pack(verdict)))
         if isinstance(verdict, Accepted):
             self.entries.append(TimelineEntry(verdict.version, record.offset, record.timestamp, record.value or b""))
+
+    def _add_undecoded(self, record: LogRecord, event: Malformed | UnknownRules) -> None:
+        if isinstance(event, UnknownRules):
+            raise UnknownRulesError(f"offset {record.offset} of partition {self.stretch.partition}", event.rules)
+        version = self.state.version if self.state is not None else 0
+        self._reject(record, event.id, Rejected(Reason.MALFORMED, version, (event.detail,)))
 
     def _reject(self, record: LogRecord, event_id: str | None, verdict: Rejected) -> None:
         place = f"{self.stretch.era}/{self.stretch.partition}/{record.offset}"

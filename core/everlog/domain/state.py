@@ -1,4 +1,4 @@
-"""A session's state: its standing and its view, the fold's one step, and the state hash."""
+"""A session's state: its standing and its view, how an accepted event evolves it, and the state hash."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from typing import Final
 
 import msgspec
 
-from everlog.domain.decide import decide
 from everlog.domain.event import Event
 from everlog.domain.standing import Standing
 from everlog.domain.types.session import SessionCreated
-from everlog.domain.verdicts import WITHOUT_SLOT, Accepted, Rejected, Verdict
 from everlog.domain.view import View
 
 _NOT_HASHED: Final = frozenset({"ring", "rules"})
 _HASHED: Final = tuple(name for name in Standing.__struct_fields__ if name not in _NOT_HASHED)
-_hashing_encoder = msgspec.msgpack.Encoder(order="sorted")
+_hashing_encoder: Final = msgspec.msgpack.Encoder(order="sorted")
 
 
 class State(msgspec.Struct):
@@ -36,26 +34,17 @@ class State(msgspec.Struct):
 def evolve(state: State | None, event: Event, version: int) -> State:
     """The state after an accepted event that made ``version``; changes and returns the same object."""
     payload = event.payload
-    if isinstance(payload, SessionCreated):
+    if state is None:
+        assert isinstance(payload, SessionCreated)  # noqa: S101 (a type narrowing: decide accepts nothing else)
         return State(event.key, payload.first_standing(event.content_hash, event.rules), payload.first_view(event.time))
-    assert state is not None  # noqa: S101 (a type narrowing: decide accepts nothing but a creation without a state)
-    payload.advance(state.standing, version)
-    payload.show(state.view, version)
-    state.standing.version = version
-    state.standing.rules = max(state.standing.rules, event.rules)
-    state.view.updated_at = event.time
+    standing, view = state.standing, state.view
+    payload.advance(standing, version, event.actor)
+    payload.show(view, version)
+    standing.version = version
+    if event.rules > standing.rules:
+        standing.rules = event.rules
+    view.updated_at = event.time
     return state
-
-
-def step(state: State | None, event: Event) -> tuple[State | None, Verdict]:
-    """Judge an event and fold it: the state that follows, and the verdict."""
-    verdict = decide(state.standing if state is not None else None, event)
-    if isinstance(verdict, Accepted):
-        state = evolve(state, event, verdict.version)
-        state.standing.ring.remember(event.id_hash, event.content_hash, verdict)
-    elif isinstance(verdict, Rejected) and state is not None and verdict.reason not in WITHOUT_SLOT:
-        state.standing.ring.remember(event.id_hash, event.content_hash, verdict)
-    return state, verdict
 
 
 def state_hash(state: State) -> str:

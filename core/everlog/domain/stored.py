@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import xxhash
@@ -19,7 +19,7 @@ class Stub(msgspec.Struct, array_like=True, frozen=True):
 
     version: int
     status: str
-    labels: dict[str, str]
+    labels: dict[str, Any]
     state_hash: str
 
 
@@ -51,7 +51,7 @@ class StoredSession(msgspec.Struct, array_like=True):
         return self.stub.version if self.stub is not None else 0
 
 
-class TimelineEntry(msgspec.Struct, array_like=True, frozen=True):
+class TimelineEntry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An accepted event: the version that it made, and its record."""
 
     version: int
@@ -61,7 +61,7 @@ class TimelineEntry(msgspec.Struct, array_like=True, frozen=True):
     value: bytes
 
 
-class Rejection(msgspec.Struct, array_like=True, frozen=True):
+class Rejection(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A rejected event: the verdict with its details, and where the record lies."""
 
     id: str

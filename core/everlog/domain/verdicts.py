@@ -7,7 +7,9 @@ Outcomes of a batch of the log are one packed integer per offset: dense, so no i
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 
 class Reason(IntEnum):
@@ -43,13 +45,13 @@ WITHOUT_SLOT: Final = frozenset(
 """Rejections that the ring does not remember: they say something about an earlier event, or there is no ring."""
 
 
-class Accepted(NamedTuple):
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """The event was accepted and made the session's ``version``."""
 
     version: int
 
 
-class Rejected(NamedTuple):
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """The event was rejected and left no trace but this.
 
     ``version`` is the session's at that moment (0 = no session), ``detail`` names what clashed.
@@ -60,7 +62,7 @@ class Rejected(NamedTuple):
     detail: tuple[str, ...] = ()
 
 
-class Duplicate(NamedTuple):
+class Duplicate(msgspec.Struct, frozen=True, gc=False):
     """The event id was judged before; ``first`` is that verdict."""
 
     first: Accepted | Rejected
@@ -82,13 +84,11 @@ PENDING: Final = _PENDING
 
 def pack(verdict: Verdict) -> int:
     """One integer for a verdict."""
-    match verdict:
-        case Accepted(version):
-            return version << 8 | _ACCEPTED
-        case Rejected(reason, version):
-            return version << 8 | reason
-        case Duplicate(first):
-            return pack(first) | _DUPLICATE_OF
+    if isinstance(verdict, Accepted):
+        return verdict.version << 8 | _ACCEPTED
+    if isinstance(verdict, Rejected):
+        return verdict.version << 8 | verdict.reason
+    return pack(verdict.first) | _DUPLICATE_OF
 
 
 def unpack(packed: int) -> Verdict | None:

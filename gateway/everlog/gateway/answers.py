@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from everlog.domain.decoding import Envelope
+from everlog.domain.envelope import Envelope
 from everlog.domain.record import Position
 from everlog.domain.stored import TimelineEntry
 from everlog.domain.verdicts import Accepted, Duplicate, Rejected, Verdict
@@ -75,6 +75,16 @@ def state_body(shown: Shown) -> dict[str, Any]:
         ],
         "state": view.state,
         "key_versions": {name: entry.version for name, entry in standing.keys.items()},
+        "usage": {
+            "input_tokens": view.usage.input_tokens,
+            "output_tokens": view.usage.output_tokens,
+            "cost_micros": view.usage.cost_micros,
+        },
+        "open": {
+            "runs": list(standing.runs),
+            "tool_calls": list(standing.tool_calls),
+            "interrupts": list(standing.interrupts),
+        },
         "created_at": view.created_at,
         "updated_at": view.updated_at,
     }

@@ -8,10 +8,11 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from everlog.domain.canonical import NotCanonicalError, parse_strictly
+from everlog.domain.canonical import parse_strictly
 from everlog.schemas.errors import InvalidEventError
 from everlog.schemas.events import invalid_event
 from everlog.schemas.http import JSON, BatchRequest, EventRequest
+from everlog.schemas.json_values import NotInteroperableError
 
 WAIT_MAX_S: Final = 30.0
 """The longest wait that ``Prefer: wait=`` is granted: below the 60 s after which proxies give up."""
@@ -36,7 +37,7 @@ async def read_body(request: Request, what: str) -> object:
         raise UnsupportedMediaTypeError(f"the body must be {JSON}", hint=f"Send Content-Type: {JSON}")
     try:
         return parse_strictly(await request.body())
-    except NotCanonicalError as error:
+    except NotInteroperableError as error:
         raise InvalidEventError(f"the body is not {what} in JSON: {error}", errors=(f"body: {error}",)) from None
 
 

@@ -40,7 +40,7 @@ from everlog.schemas.http import (
 )
 from everlog.schemas.identifiers import IDENTIFIER_PATTERN, full_type, session_key
 from everlog.schemas.limits import SAFE_INTEGER
-from everlog.schemas.payloads import Version
+from everlog.schemas.payloads.base import KeyVersion
 
 PREFIX: Final = "/v1"
 router = APIRouter(prefix=PREFIX)
@@ -79,7 +79,7 @@ class StateParameters(_Parameters):
 class PageParameters(_Parameters):
     """Which page of a timeline."""
 
-    after: Version | None = Field(default=None, description="Version behind which the page begins: a page's `next`")
+    after: KeyVersion | None = Field(default=None, description="Version behind which the page begins: a page's `next`")
     limit: int = Field(default=PAGE_DEFAULT, ge=1, le=PAGE_MAX)
     order: Literal["asc", "desc"] = Field(default="asc", description="desc: newest first")
 
@@ -87,7 +87,7 @@ class PageParameters(_Parameters):
 class OutcomeParameters(_Parameters):
     """Where to look for an event."""
 
-    after: Version | None = Field(default=None, description="Version known before the event was handed over")
+    after: KeyVersion | None = Field(default=None, description="Version known before the event was handed over")
 
 
 @router.post(

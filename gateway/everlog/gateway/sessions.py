@@ -19,7 +19,6 @@ from uuid import UUID, uuid5
 
 from everlog.domain.encoding import encode
 from everlog.domain.record import Headers, Position
-from everlog.domain.registry import CREATION
 from everlog.domain.verdicts import Accepted, Duplicate, Rejected, Verdict, unpack
 from everlog.gateway.identity import Identity
 from everlog.gateway.outcomes import OutcomeFinder
@@ -31,9 +30,10 @@ from everlog.schemas.errors import ForbiddenError, InvalidEventError, Unavailabl
 from everlog.schemas.events import CONTENT_TYPE, RULES, Event, check_data
 from everlog.schemas.http import CreateRequest
 from everlog.schemas.identifiers import session_key
-from everlog.schemas.payloads import ParticipantJoined
+from everlog.schemas.payloads import ParticipantJoined, SessionCreated
 
 SOURCE: Final = "/gateway"
+CREATION: Final = SessionCreated.type_name
 CREATION_ROUTE: Final = "/v1/sessions"
 VERSIONS_KNOWN: Final = 65_536
 """Sessions whose last seen version is remembered: about 10 MiB."""
@@ -233,7 +233,7 @@ class Sessions:
         if isinstance(first, Accepted):
             return verdict
         try:
-            first = first._replace(detail=await self._finder.detail(key, event_id, first))
+            first = Rejected(first.reason, first.version, await self._finder.detail(key, event_id, first))
         except UnavailableError:
             return verdict
         return Duplicate(first) if isinstance(verdict, Duplicate) else first

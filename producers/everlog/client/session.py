@@ -20,7 +20,8 @@ from everlog.schemas.http import (
     TimelinePage,
 )
 from everlog.schemas.identifiers import is_identifier
-from everlog.schemas.payloads import ParticipantJoined, ParticipantLeft, ParticipantRole
+from everlog.schemas.payloads import ParticipantJoined, ParticipantLeft
+from everlog.schemas.payloads.base import ParticipantRole
 
 _WITHOUT_VERDICT: Final = {"Prefer": "respond-async"}
 

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from everlog.schemas import limits
 from everlog.schemas.identifiers import Identifier
-from everlog.schemas.payloads import Labels, Member, StateValues, Title, Version
+from everlog.schemas.payloads import Member, Usage
+from everlog.schemas.payloads.base import KeyVersion, Labels, StateValues, Title
 
 JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
@@ -56,7 +57,7 @@ class InnerEventRequest(_Request):
 
 class _AppendRequest(_Request):
     id: Identifier | None = Field(default=None, description="Makes a retry get the first answer")
-    expected_version: Version | None = Field(default=None, description="Version that the session must have")
+    expected_version: KeyVersion | None = Field(default=None, description="Version that the session must have")
     correlation_id: Identifier | None = Field(default=None, description="Run or turn")
     causation_id: Identifier | None = Field(default=None, description="The event that directly caused this one")
 
@@ -124,6 +125,14 @@ class ParticipantAnswer(_Answer):
     lease_epoch: int | None = None
 
 
+class OpenAnswer(_Answer):
+    """Ids of what is open in a session."""
+
+    runs: list[str]
+    tool_calls: list[str]
+    interrupts: list[str]
+
+
 class StateAnswer(_Answer):
     """The state of a session at a version."""
 
@@ -131,12 +140,14 @@ class StateAnswer(_Answer):
     session: str
     version: int
     status: str
-    title: str | None
-    labels: dict[str, str]
+    title: JsonValue = Field(description="Text, or its encrypted form")
+    labels: dict[str, JsonValue] = Field(description="Texts, or their encrypted forms")
     owner: str
     participants: list[ParticipantAnswer]
     state: dict[str, Any]
     key_versions: dict[str, int]
+    usage: Usage = Field(description="Totals of the runs that completed")
+    open: OpenAnswer
     created_at: str
     updated_at: str
 

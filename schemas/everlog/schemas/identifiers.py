@@ -31,6 +31,13 @@ def is_identifier(text: str) -> bool:
     return _identifier.fullmatch(text) is not None
 
 
+def check_member(name: str) -> str:
+    """The name of a participant or owner. Raises ``ValueError`` for one that poses as the system."""
+    if name.startswith(SYSTEM_ACTOR_PREFIX):
+        raise ValueError(f"no participant or owner may be named {SYSTEM_ACTOR_PREFIX}...")
+    return name
+
+
 def session_key(tenant: str, session: str) -> str:
     """The key of a session on the log and in every store: ``tenant/session``.
 

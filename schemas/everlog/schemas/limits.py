@@ -43,8 +43,23 @@ PRESENT_PARTICIPANTS: Final = 512
 PARTS: Final = 256
 """Parts of one message."""
 
+OPEN_REFERENCES: Final = 256
+"""Runs, tool calls and interrupts that are open at once, each kind for itself."""
+
+ARTIFACTS: Final = 256
+"""Artifacts that a state lists; the newest are kept, all are in the timeline."""
+
+NAME_CHARACTERS: Final = 256
+"""A name of a tool, a model, an artifact."""
+
+URI_CHARACTERS: Final = 1024
+"""An address: what proxies and browsers still take."""
+
+LEASE_TTL_S: Final = 3600
+"""The longest lease, seconds: a holder that is silent for an hour is dead."""
+
 JSON_DEPTH: Final = 32
-"""Nesting of the whole event: deeper documents break readers in other languages."""
+"""Nesting of an event's data, the data itself counted: deeper documents break readers in other languages."""
 
 SAFE_INTEGER: Final = 2**53 - 1
 """The largest integer that every JSON reader keeps (RFC 7493, section 2.2)."""

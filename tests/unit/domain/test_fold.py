@@ -9,7 +9,8 @@ from aiokafka.partitioner import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everlog.domain.fold import SessionFold, Stretch, UnknownRulesError, fold_session, route
+from everlog.domain.fold import SessionFold, Stretch, fold_session, route
+from everlog.domain.law import UnknownRulesError
 from everlog.domain.record import LogRecord, Record, partition_of
 from everlog.domain.state import state_hash
 from everlog.domain.stored import Base, Loaded, StoredSession, checksum, decode_stored, encode_stored
@@ -137,7 +138,7 @@ def test_a_session_that_does_not_exist_leaves_a_rejection_and_no_document() -> N
 
 def test_rules_that_this_reader_does_not_know_halt_it() -> None:
     with pytest.raises(UnknownRulesError):
-        fold_session(KEY, None, records([created(), said("future", rules=2)]), stretch())
+        fold_session(KEY, None, records([created(), said("future").replace(b'"data"', b'"rules":2,"data"')]), stretch())
 
 
 @given(st.binary(max_size=40))

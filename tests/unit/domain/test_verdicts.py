@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everlog.domain.event import Event
-from everlog.domain.state import State, step
+from everlog.domain.law import LAW
+from everlog.domain.state import State
 from everlog.domain.verdicts import Accepted, Duplicate, Reason, Rejected, Verdict, pack, unpack
 from everlog.schemas.limits import PRESENT_PARTICIPANTS, RING_ACCEPTED, STATE_BYTES
 from support.events import event
@@ -35,7 +36,7 @@ def fold(events: Sequence[Event]) -> tuple[State | None, list[Verdict]]:
     state: State | None = None
     verdicts = []
     for item in events:
-        state, verdict = step(state, item)
+        state, verdict = LAW.step(state, item)
         verdicts.append(verdict)
     return state, verdicts
 

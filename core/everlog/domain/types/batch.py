@@ -13,10 +13,6 @@ class BatchAppended(Payload, frozen=True):
 
     events: tuple[Payload, ...]
 
-    def is_plain(self) -> bool:
-        """As its events are."""
-        return all([payload.is_plain() for payload in self.events])  # noqa: C419 (visit all)
-
     def conflict(self, standing: Standing) -> tuple[str, ...]:
         """Expected key versions compare with the standing before the batch."""
         return tuple(key for payload in self.events for key in payload.conflict(standing))
@@ -27,14 +23,14 @@ class BatchAppended(Payload, frozen=True):
         for index, payload in enumerate(self.events):
             refused = payload.refusal(scratch)
             if refused is not None:
-                return refused._replace(detail=(f"events[{index}]", *refused.detail))
-            payload.advance(scratch, standing.version + 1)
+                return Rejected(refused.reason, refused.version, (f"events[{index}]", *refused.detail))
+            payload.advance(scratch, standing.version + 1, "")
         return None
 
-    def advance(self, standing: Standing, version: int) -> None:
+    def advance(self, standing: Standing, version: int, actor: str) -> None:
         """Each in order, under one version."""
         for payload in self.events:
-            payload.advance(standing, version)
+            payload.advance(standing, version, actor)
 
     def show(self, view: View, version: int) -> None:
         """Each in order, under one version."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from everlog.domain.canonical import is_plain
 from everlog.domain.event import Payload
 
 
@@ -13,6 +13,6 @@ class Custom(Payload, frozen=True):
 
     data: dict[str, Any]
 
-    def is_plain(self) -> bool:
-        """All of it is free JSON."""
-        return is_plain(self.data)
+    def free_json(self) -> Sequence[Any]:
+        """All of it."""
+        return (self.data,)

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any
 
 from msgspec import Meta
 
 from everlog.schemas import limits
-from everlog.schemas.identifiers import IDENTIFIER_PATTERN, SYSTEM_ACTOR_PREFIX
+from everlog.schemas.identifiers import IDENTIFIER_PATTERN
+from everlog.schemas.times import TIME_PATTERN
 
-# The pattern is anchored with \Z: in Python's re a $ would also match before a final line feed.
-_IDENTIFIER: Final = IDENTIFIER_PATTERN.replace("$", r"\Z")
 
-Identifier = Annotated[str, Meta(pattern=_IDENTIFIER)]
-Title = Annotated[str, Meta(max_length=limits.TITLE_CHARACTERS)]
+def anchored(pattern: str) -> str:
+    r"""The pattern with its end anchored by ``\Z``: in Python's re a ``$`` also matches before a final line feed."""
+    return f"{pattern.removesuffix('$')}\\Z"
+
+
+Identifier = Annotated[str, Meta(pattern=anchored(IDENTIFIER_PATTERN))]
+Time = Annotated[str, Meta(pattern=anchored(TIME_PATTERN))]
 Text = Annotated[str, Meta(max_length=limits.TEXT_CHARACTERS)]
-LabelValue = Annotated[str, Meta(max_length=limits.LABEL_VALUE_CHARACTERS)]
+Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARACTERS)]
+Uri = Annotated[str, Meta(min_length=1, max_length=limits.URI_CHARACTERS)]
+MediaType = Annotated[str, Meta(min_length=1, max_length=128)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 StateKey = Annotated[str, Meta(min_length=1, max_length=limits.STATE_KEY_CHARACTERS)]
+StateValues = Annotated[dict[StateKey, Any], Meta(max_length=limits.STATE_KEYS)]
 Count = Annotated[int, Meta(ge=0, le=limits.SAFE_INTEGER)]
 Version = Annotated[int, Meta(ge=1, le=limits.SAFE_INTEGER)]
-
-
-def check_member(name: str) -> None:
-    """Raise ``ValueError`` for a participant or owner that poses as the system."""
-    if name.startswith(SYSTEM_ACTOR_PREFIX):
-        raise ValueError(f"no participant or owner may be named {SYSTEM_ACTOR_PREFIX}...")
+BatchIndex = Annotated[int, Meta(ge=0, lt=limits.BATCH_EVENTS)]

@@ -1,61 +1,76 @@
-"""Messages."""
+"""Messages: appended, edited, redacted."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta
 
-from everlog.domain.canonical import is_plain
-from everlog.domain.event import Payload
+from everlog.domain.event import Payload, unknown
 from everlog.domain.standing import Standing
-from everlog.domain.types.fields import Count, Identifier, Version
-from everlog.domain.verdicts import Reason, Rejected
+from everlog.domain.types.content_fields import Parts, free_json
+from everlog.domain.types.fields import BatchIndex, Identifier, Text, Version
+from everlog.domain.verdicts import Rejected
 from everlog.domain.view import View
-from everlog.schemas import limits
-
-
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One part of a message."""
-
-    type: Literal["text", "file", "data", "reasoning"]
-    text: str | None = None
-    uri: str | None = None
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None = None
-    size_bytes: Count | None = None
-    media_type: Annotated[str, Meta(max_length=128)] | None = None
-    data: Any = None
 
 
 class ReplyTo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The message that is answered."""
 
     version: Version
-    index: Annotated[int, Meta(ge=0, lt=limits.BATCH_EVENTS)] | None = None
+    index: BatchIndex | None = None
 
 
 class MessageAppended(Payload, frozen=True):
     """Somebody said something."""
 
     role: Literal["user", "assistant", "system", "developer", "tool"]
-    parts: Annotated[list[Part], Meta(min_length=1, max_length=limits.PARTS)]
+    parts: Parts
     author: Identifier | None = None
     run: Identifier | None = None
     reply_to: ReplyTo | None = None
 
-    def is_plain(self) -> bool:
-        """Data parts are free JSON."""
-        return all([part.data is None or is_plain(part.data) for part in self.parts])  # noqa: C419 (visit all)
+    def free_json(self) -> Sequence[Any]:
+        """Data parts."""
+        return free_json(self.parts)
 
     def refusal(self, standing: Standing) -> Rejected | None:
-        """An answer to a version that is not there yet; a run, since none can be open."""
+        """A run that is not open; an answer to a version that is not there yet."""
+        if self.run is not None and self.run not in standing.runs:
+            return unknown(standing, self.run)
         if self.reply_to is not None and self.reply_to.version > standing.version:
-            return Rejected(Reason.UNKNOWN_REFERENCE, standing.version, (f"version {self.reply_to.version}",))
-        if self.run is not None:
-            return Rejected(Reason.UNKNOWN_REFERENCE, standing.version, (self.run,))
+            return unknown(standing, f"version {self.reply_to.version}")
         return None
 
     def show(self, view: View, version: int) -> None:
         """Counted; the message itself is a timeline entry."""
         view.messages += 1
+
+
+class MessageEdited(Payload, frozen=True):
+    """A message gets other parts; readers merge it."""
+
+    version: Version
+    parts: Parts
+    index: BatchIndex | None = None
+
+    def free_json(self) -> Sequence[Any]:
+        """Data parts."""
+        return free_json(self.parts)
+
+    def refusal(self, standing: Standing) -> Rejected | None:
+        """A version that is not there yet."""
+        return unknown(standing, f"version {self.version}") if self.version > standing.version else None
+
+
+class MessageRedacted(Payload, frozen=True):
+    """A message's parts are taken back; readers blank them."""
+
+    version: Version
+    index: BatchIndex | None = None
+    reason: Text | None = None
+
+    def refusal(self, standing: Standing) -> Rejected | None:
+        """A version that is not there yet."""
+        return unknown(standing, f"version {self.version}") if self.version > standing.version else None

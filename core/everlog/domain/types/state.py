@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta
 
-from everlog.domain.canonical import canonical, is_plain
-from everlog.domain.event import Payload
+from everlog.domain.event import Payload, too_much
 from everlog.domain.standing import Standing
-from everlog.domain.types.fields import Count, StateKey
-from everlog.domain.verdicts import Reason, Rejected
+from everlog.domain.types.fields import Count, StateKey, StateValues
+from everlog.domain.verdicts import Rejected
 from everlog.domain.view import View
 from everlog.schemas import limits
 
 
-def entry_size(key: str, value: Any) -> int:
-    """Bytes that a key and its value count for: their canonical JSON."""
-    return len(canonical(key)) + len(canonical(value))
-
-
 class StatePatched(Payload, frozen=True):
-    """Keys are set and removed; a key in both is set."""
+    """Keys are removed, then set."""
 
-    set: Annotated[dict[StateKey, Any], Meta(max_length=limits.STATE_KEYS)] = {}
+    set: StateValues = {}
     unset: Annotated[list[StateKey], Meta(max_length=limits.STATE_KEYS)] = []
     expected_keys: Annotated[dict[StateKey, Count], Meta(max_length=limits.STATE_KEYS)] = {}
 
-    def is_plain(self) -> bool:
-        """Values are free JSON; key names are free text."""
-        return is_plain(self.set) and is_plain(self.expected_keys)
+    def free_json(self) -> Sequence[Any]:
+        """The values; and key names, which are free text."""
+        return (self.set, self.expected_keys)
 
     def conflict(self, standing: Standing) -> tuple[str, ...]:
         """Keys whose version is another; an absent key has version 0."""
@@ -37,20 +32,14 @@ class StatePatched(Payload, frozen=True):
 
     def refusal(self, standing: Standing) -> Rejected | None:
         """The document would have too many keys or bytes."""
-        removed = {key for key in (*self.unset, *self.set) if key in standing.keys}
-        if len(standing.keys) - len(removed) + len(self.set) > limits.STATE_KEYS:
-            return Rejected(Reason.LIMIT_EXCEEDED, standing.version, ("state_keys",))
-        size = standing.state_bytes - sum(standing.keys[key].size for key in removed)
-        if size + sum(entry_size(key, value) for key, value in self.set.items()) > limits.STATE_BYTES:
-            return Rejected(Reason.LIMIT_EXCEEDED, standing.version, ("state_bytes",))
-        return None
+        limit = standing.exceeded_by(self.set, self.unset)
+        return too_much(standing, limit) if limit is not None else None
 
-    def advance(self, standing: Standing, version: int) -> None:
+    def advance(self, standing: Standing, version: int, actor: str) -> None:
         """Key versions and sizes."""
         for key in self.unset:
             standing.drop_key(key)
-        for key, value in self.set.items():
-            standing.set_key(key, version, entry_size(key, value))
+        standing.set_keys(self.set, version)
 
     def show(self, view: View, version: int) -> None:
         """Values."""

@@ -1,0 +1,39 @@
+"""Interrupts: a human is asked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from everlog.schemas.identifiers import Identifier
+from everlog.schemas.json_values import JsonObject
+from everlog.schemas.payloads.base import ContentJson, ContentText, Name, Payload
+from everlog.schemas.times import TIME_PATTERN
+
+InterruptStatus = Literal["resolved", "cancelled"]
+
+
+class InterruptRaised(Payload):
+    """A human must decide before something goes on."""
+
+    type_name = "everlog.interrupt.raised.v1"
+    in_batch = True
+
+    interrupt: Identifier = Field(description="Id within the session", examples=["ask-1"])
+    reason: Name = Field(description="Kind of question", examples=["approval"])
+    message: ContentText = Field(description="The question", examples=["Book it?"])
+    response_schema: JsonObject | None = Field(default=None, description="JSON Schema of the answer")
+    tool_call: Identifier | None = Field(default=None, description="Open tool call that waits for it")
+    expires_at: str | None = Field(default=None, pattern=TIME_PATTERN, description="When nobody needs it any more")
+
+
+class InterruptResolved(Payload):
+    """The human has answered, or nobody needs an answer."""
+
+    type_name = "everlog.interrupt.resolved.v1"
+    in_batch = True
+
+    interrupt: Identifier = Field(description="An open interrupt", examples=["ask-1"])
+    status: InterruptStatus = Field(description="Answered, or no longer needed")
+    payload: ContentJson = Field(default=None, description="The answer: any JSON", examples=[{"approved": True}])
