@@ -49,6 +49,9 @@ _rules_only: Final = msgspec.json.Decoder(_RulesOnly)
 _written: Final = msgspec.json.Encoder()
 _sorted: Final = msgspec.json.Encoder(order="sorted")
 
+_AROUND_INNER: Final = 3
+"""Around the data of an event of a batch: the batch's data, its array of events, the event."""
+
 DAMAGE: Final = (msgspec.MsgspecError, NotInteroperableError, UnicodeDecodeError, RecursionError)
 """What decoding raises for bytes that are not what they should be."""
 
@@ -80,7 +83,7 @@ class Decoder:
 
     def _event(self, value: bytes, envelope: Envelope) -> Event:
         data = bytes(envelope.data)
-        payload, is_canonical = self._data(envelope.rules, envelope.type, data)
+        payload, is_canonical = self._data(envelope.rules, envelope.type, data, limits.JSON_DEPTH)
         if payload.needs_expected_version and envelope.expectedversion is None:
             raise msgspec.ValidationError(f"{envelope.type} needs expectedversion")
         if not is_canonical or content.MARK in data or _written.encode(envelope) != value:
@@ -101,18 +104,18 @@ class Decoder:
             seen_version=envelope.seenversion,
         )
 
-    def _data(self, rules: int, type_name: str, raw: bytes) -> tuple[Payload, bool]:
-        """The payload, and whether its bytes are canonical."""
+    def _data(self, rules: int, type_name: str, raw: bytes, depth: int) -> tuple[Payload, bool]:
+        """The payload, which may nest to a depth, and whether its bytes are canonical."""
         if type_name == BATCH:
             return self._batch(rules, raw)
         decoder = self._payloads[rules].get(type_name)
         if decoder is not None:
             payload = decoder.decode(raw)
-            return payload, _are_plain(payload) and _sorted.encode(payload) == raw
+            return payload, _are_plain(payload, depth) and _sorted.encode(payload) == raw
         if type_name.startswith(EVERLOG_TYPE_PREFIX):
             raise msgspec.ValidationError(f"rules {rules} have no type {type_name}")
         custom = Custom(_objects.decode(raw))
-        return custom, _are_plain(custom) and _sorted.encode(custom.data) == raw
+        return custom, _are_plain(custom, depth) and _sorted.encode(custom.data) == raw
 
     def _batch(self, rules: int, raw: bytes) -> tuple[Payload, bool]:
         batch = _batches.decode(raw)
@@ -121,7 +124,9 @@ class Decoder:
         for inner in batch.events:
             if not is_type(inner.type) or (inner.type.startswith(EVERLOG_TYPE_PREFIX) and inner.type not in batchable):
                 raise msgspec.ValidationError("a batch holds a type that it may not hold")
-            payload, inner_is_canonical = self._data(rules, inner.type, bytes(inner.data))
+            payload, inner_is_canonical = self._data(
+                rules, inner.type, bytes(inner.data), limits.JSON_DEPTH - _AROUND_INNER
+            )
             payloads.append(payload)
             is_canonical = is_canonical and inner_is_canonical
         return BatchAppended(tuple(payloads)), is_canonical
@@ -137,7 +142,7 @@ class Decoder:
         return Malformed(detail, told.id if told.id is not None and is_identifier(told.id) else None)
 
 
-def _are_plain(payload: Payload) -> bool:
+def _are_plain(payload: Payload, depth: int) -> bool:
     """Whether all free JSON is plain. Raises ``NotInteroperableError`` for what not every reader keeps."""
     values = payload.free_json()
-    return not values or all([is_plain(value) for value in values])  # noqa: C419 (visit all)
+    return not values or all([is_plain(value, depth - around) for around, value in values])  # noqa: C419 (visit all)

@@ -27,7 +27,7 @@ def encode(event: events.Event) -> bytes:
     Raises ``InvalidEventError`` or ``LimitExceededError``: nothing that the log would call malformed passes.
     """
     try:
-        data = msgspec.Raw(canonical(event.data))
+        data = msgspec.Raw(canonical(events.plain_data(event)))
         value = _encoder.encode(Envelope(data=data, **{name: getattr(event, name) for name in _ATTRIBUTES}))
     except (NotInteroperableError, UnicodeError) as error:
         raise InvalidEventError(f"{event.type} is not JSON that every reader keeps: {error}") from None

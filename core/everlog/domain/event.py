@@ -13,6 +13,9 @@ from everlog.domain.view import View
 
 ACTIVE: Final[frozenset[Status]] = frozenset({"active"})
 
+FreeJson = tuple[int, Any]
+"""A free JSON value in the data of an event, and how many objects and arrays stand around it, the data counted."""
+
 
 class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """What an event's type means: its data, its own checks, and its part of the fold.
@@ -25,7 +28,7 @@ class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     """Statuses in which it is accepted."""
     needs_expected_version: ClassVar[bool] = False
 
-    def free_json(self) -> Sequence[Any]:
+    def free_json(self) -> Sequence[FreeJson]:
         """The free JSON values in the data; the decoder checks each."""
         return ()
 

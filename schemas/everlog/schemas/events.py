@@ -14,9 +14,9 @@ from everlog.schemas.catalogue import PAYLOADS, TYPE_NAMES, TypeName
 from everlog.schemas.content import CLEAR_TAG, ENCRYPTED_TAG, MODEL
 from everlog.schemas.errors import InvalidEventError
 from everlog.schemas.identifiers import EVERLOG_TYPE_PREFIX, TYPE_PATTERN, Identifier
-from everlog.schemas.json_values import JsonObject
+from everlog.schemas.json_values import JsonObject, is_plain
 from everlog.schemas.limits import ID_CHARACTERS, SAFE_INTEGER
-from everlog.schemas.payloads import BatchAppended, InnerEvent, SessionRewound
+from everlog.schemas.payloads import BatchAppended, InnerEvent
 from everlog.schemas.times import TIME_PATTERN
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
@@ -24,6 +24,8 @@ RULES: Final = 1
 """The number of the verdict rules that events are written under today."""
 
 SOURCE_PATTERN: Final = r"^/[A-Za-z0-9._:@/-]{1,255}$"
+
+EXPECTED_VERSION: Final = "Version the session must have"
 
 _Safe = Annotated[int, Field(ge=0, le=SAFE_INTEGER)]
 
@@ -33,46 +35,65 @@ class Event(BaseModel):
 
     model_config = MODEL
 
-    specversion: Literal["1.0"] = "1.0"
-    id: Identifier = Field(description="Chosen by the producer; a retry has the same")
+    specversion: Literal["1.0"] = Field(default="1.0", description="Of CloudEvents")
+    id: Identifier = Field(
+        description="Chosen by the producer; a retry has the same", examples=["01942f5e-7c3a-7b1e-9d2f-5a4c8e6b1f03"]
+    )
     source: str = Field(pattern=SOURCE_PATTERN, description="Which kind of producer", examples=["/mads/planner"])
     type: str = Field(pattern=TYPE_PATTERN, max_length=ID_CHARACTERS, examples=["everlog.message.appended.v1"])
-    subject: Identifier = Field(description="Session id")
-    tenantid: Identifier = Field(description="Tenant; with the subject the session's identity")
-    time: str = Field(pattern=TIME_PATTERN, description="The producer's clock, UTC; never used for order")
-    actor: Identifier = Field(description="Participant or principal that did it")
-    expectedversion: _Safe | None = Field(default=None, description="Version the session must have")
-    leaseepoch: _Safe | None = Field(default=None, description="The writer's fencing number")
-    retry: bool = Field(default=False, description="A second or later hand-over of the same id")
-    seenversion: _Safe | None = Field(default=None, description="Version known at the first hand-over; 0 = none")
-    correlationid: Identifier | None = Field(default=None, description="Run or turn")
-    causationid: Identifier | None = Field(default=None, description="The event that directly caused this one")
-    rules: int = Field(default=RULES, ge=1, le=SAFE_INTEGER, description="Verdict rules it was written under")
+    subject: Identifier = Field(description="Session id", examples=["rome-42"])
+    tenantid: Identifier = Field(description="Tenant; with the subject the session's identity", examples=["acme"])
+    time: str = Field(
+        pattern=TIME_PATTERN,
+        description="The producer's clock, UTC; never used for order",
+        examples=["2026-01-02T03:04:05.678Z"],
+    )
+    actor: Identifier = Field(description="Participant or principal that did it", examples=["ada"])
+    expectedversion: _Safe | None = Field(default=None, description=EXPECTED_VERSION, examples=[41])
+    leaseepoch: _Safe | None = Field(default=None, description="The writer's fencing number", examples=[4])
+    retry: bool = Field(default=False, description="A second or later hand-over of the same id", examples=[True])
+    seenversion: _Safe | None = Field(
+        default=None, description="Version known at the first hand-over; 0 = none", examples=[40]
+    )
+    correlationid: Identifier | None = Field(default=None, description="Run or turn", examples=["run-1"])
+    causationid: Identifier | None = Field(
+        default=None, description="The event that directly caused this one", examples=["event-6"]
+    )
+    rules: int = Field(
+        default=RULES, ge=1, le=SAFE_INTEGER, description="Verdict rules it was written under", examples=[RULES]
+    )
     data: JsonObject = Field(description="The payload of its type")
+
+
+def plain_data(event: Event) -> dict[str, Any]:
+    """The data of an event as JSON, also where it is of its type's own class; what was not given is left out."""
+    if isinstance(event.data, dict):
+        return event.data
+    dumped: dict[str, Any] = event.model_dump(include={"data"}, exclude_unset=True)["data"]
+    return dumped
 
 
 class _TypedEvent(Event):
     """An event whose data is of its type's own class."""
 
+    specversion: Literal["1.0"] = Field(description="Of CloudEvents", examples=["1.0"])
+
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
+        is_plain(plain_data(self))
         if isinstance(self.data, BatchAppended):
             for index, inner in enumerate(self.data.events):
                 check_inner(index, inner)
-        elif isinstance(self.data, SessionRewound) and self.expectedversion is None:
-            raise ValueError("rewinding needs expectedversion")
         return self
 
 
 def _typed(name: TypeName) -> type[Event]:
     payload = PAYLOADS[name]
-    title = payload.__name__
+    fields: dict[str, Any] = {"type": (Literal[name], Field(description="Its type")), "data": (payload, ...)}
+    if payload.needs_expected_version:
+        fields["expectedversion"] = (_Safe, Field(description=EXPECTED_VERSION, examples=[41]))
     made: type[Event] = create_model(
-        title,
-        __base__=_TypedEvent,
-        __doc__=payload.__doc__,
-        type=(Literal[name], ...),  # type: ignore[arg-type]  # made at run time
-        data=(payload, ...),
+        f"{payload.__name__}Event", __base__=_TypedEvent, __doc__=payload.__doc__, **fields
     )
     return made
 

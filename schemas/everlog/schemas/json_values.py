@@ -10,6 +10,8 @@ from pydantic import AfterValidator, JsonValue
 from everlog.schemas.limits import JSON_DEPTH, SAFE_INTEGER
 
 _FIRST_ABOVE_SURROGATES: Final = "\ue000"
+_FIRST_WITH_EXPONENT: Final = 1e21
+"""Below it RFC 8785 writes a whole number as digits alone, which a reader takes for an integer."""
 
 
 class NotInteroperableError(ValueError):
@@ -20,8 +22,8 @@ def is_plain(value: Any, depth: int = JSON_DEPTH) -> bool:
     """Whether sorting keys by code points and writing integers is all that RFC 8785 asks of a JSON value.
 
     It is not for floats (their text follows ECMAScript) and for keys with characters from U+E000 on (RFC 8785
-    sorts by UTF-16 units). Raises ``NotInteroperableError`` for an integer outside the safe range, infinity, NaN, or
-    nesting deeper than ``depth``.
+    sorts by UTF-16 units). Raises ``NotInteroperableError`` for an integer outside the safe range, also where it is
+    written as a float that RFC 8785 turns into digits, for infinity, NaN, or nesting deeper than ``depth``.
     """
     if isinstance(value, str) or value is None or isinstance(value, bool):
         return True
@@ -32,6 +34,8 @@ def is_plain(value: Any, depth: int = JSON_DEPTH) -> bool:
     if isinstance(value, float):
         if not isfinite(value):
             raise NotInteroperableError("a number is not finite")
+        if SAFE_INTEGER < abs(value) < _FIRST_WITH_EXPONENT:
+            raise NotInteroperableError("an integer is outside the range that every JSON reader keeps")
         return False
     if depth <= 0:
         raise NotInteroperableError(f"nested deeper than {JSON_DEPTH}")

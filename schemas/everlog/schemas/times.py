@@ -4,5 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-TIME_PATTERN: Final = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d{1,9})?Z$"
-"""The form, not the calendar: nothing is decided by a producer's clock."""
+TIME_PATTERN: Final = (
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"T([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]{1,9})?Z$"
+)
+"""The form, not the calendar: nothing is decided by a producer's clock.
+
+Digits are spelled out: what a ``\\d`` takes depends on the Unicode version of whoever reads.
+"""

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from everlog.domain.content import Encrypted
+from everlog.domain.event import FreeJson
 from everlog.domain.types.fields import Count, Identifier, MediaType, Name, Sha256, Text, Uri, Version
 from everlog.schemas import limits
 
@@ -56,6 +57,8 @@ class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             raise ValueError("from_version is above to_version")
 
 
-def free_json(parts: list[Part] | Encrypted) -> Sequence[Any]:
-    """The free JSON in parts."""
-    return () if isinstance(parts, Encrypted) else [part.data for part in parts if part.data is not None]
+def free_json(parts: list[Part] | Encrypted, around: int = 1) -> Sequence[FreeJson]:
+    """The free JSON in parts; ``around`` counts what stands around their array."""
+    if isinstance(parts, Encrypted):
+        return ()
+    return [(around + 2, part.data) for part in parts if part.data is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from everlog.domain.event import Payload
+from everlog.domain.event import FreeJson, Payload
 
 
 class Custom(Payload, frozen=True):
@@ -13,6 +13,6 @@ class Custom(Payload, frozen=True):
 
     data: dict[str, Any]
 
-    def free_json(self) -> Sequence[Any]:
+    def free_json(self) -> Sequence[FreeJson]:
         """All of it."""
-        return (self.data,)
+        return ((0, self.data),)

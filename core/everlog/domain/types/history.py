@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from everlog.domain.event import Payload, unknown
+from everlog.domain.event import FreeJson, Payload, unknown
 from everlog.domain.standing import Standing
 from everlog.domain.types.content_fields import Parts, free_json
 from everlog.domain.types.fields import Name, Version
@@ -26,7 +25,7 @@ class HistoryCompacted(Payload, frozen=True):
         if self.from_version > self.to_version:
             raise ValueError("from_version is above to_version")
 
-    def free_json(self) -> Sequence[Any]:
+    def free_json(self) -> Sequence[FreeJson]:
         """Data parts."""
         return free_json(self.parts)
 

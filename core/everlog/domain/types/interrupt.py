@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from everlog.domain.event import Payload, already_open, too_much, unknown
+from everlog.domain.event import FreeJson, Payload, already_open, too_much, unknown
 from everlog.domain.standing import Standing
 from everlog.domain.types.content_fields import ContentText
 from everlog.domain.types.fields import Identifier, Name, Time
@@ -23,9 +23,9 @@ class InterruptRaised(Payload, frozen=True):
     tool_call: Identifier | None = None
     expires_at: Time | None = None
 
-    def free_json(self) -> Sequence[Any]:
+    def free_json(self) -> Sequence[FreeJson]:
         """The schema of the answer."""
-        return (self.response_schema,)
+        return ((1, self.response_schema),)
 
     def refusal(self, standing: Standing) -> Rejected | None:
         """Its tool call is not open, it is open already, or too many are."""
@@ -49,9 +49,9 @@ class InterruptResolved(Payload, frozen=True):
     status: Literal["resolved", "cancelled"]
     payload: Any = None
 
-    def free_json(self) -> Sequence[Any]:
+    def free_json(self) -> Sequence[FreeJson]:
         """The answer."""
-        return (self.payload,)
+        return ((1, self.payload),)
 
     def refusal(self, standing: Standing) -> Rejected | None:
         """It is not open."""

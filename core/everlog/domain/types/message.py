@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-from everlog.domain.event import Payload, unknown
+from everlog.domain.event import FreeJson, Payload, unknown
 from everlog.domain.standing import Standing
 from everlog.domain.types.content_fields import Parts, free_json
 from everlog.domain.types.fields import BatchIndex, Identifier, Text, Version
@@ -31,7 +31,7 @@ class MessageAppended(Payload, frozen=True):
     run: Identifier | None = None
     reply_to: ReplyTo | None = None
 
-    def free_json(self) -> Sequence[Any]:
+    def free_json(self) -> Sequence[FreeJson]:
         """Data parts."""
         return free_json(self.parts)
 
@@ -55,7 +55,7 @@ class MessageEdited(Payload, frozen=True):
     parts: Parts
     index: BatchIndex | None = None
 
-    def free_json(self) -> Sequence[Any]:
+    def free_json(self) -> Sequence[FreeJson]:
         """Data parts."""
         return free_json(self.parts)
 

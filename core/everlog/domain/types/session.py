@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from everlog.domain.content import Encrypted
-from everlog.domain.event import Payload, too_much, unknown
+from everlog.domain.event import FreeJson, Payload, too_much, unknown
 from everlog.domain.ring import Ring
 from everlog.domain.standing import Kind, Participant, Role, Standing, Status
 from everlog.domain.types.content_fields import Labels, LabelValue, Summary, Title, free_json
@@ -60,9 +60,9 @@ class SessionCreated(Payload, frozen=True):
         if len(set(names)) != len(names):
             raise ValueError("a participant is named twice")
 
-    def free_json(self) -> Sequence[Any]:
+    def free_json(self) -> Sequence[FreeJson]:
         """The state document, and what a summary holds."""
-        return (self.state, *(free_json(self.summary.parts) if self.summary is not None else ()))
+        return ((1, self.state), *_free_json_of(self.summary))
 
     def first_standing(self, content_hash: bytes, rules: int) -> Standing:
         """The standing of version 1, without its ring."""
@@ -216,9 +216,9 @@ class SessionRewound(Payload, frozen=True):
     state: StateValues = {}
     summary: Summary | None = None
 
-    def free_json(self) -> Sequence[Any]:
+    def free_json(self) -> Sequence[FreeJson]:
         """The state document, and what a summary holds."""
-        return (self.state, *(free_json(self.summary.parts) if self.summary is not None else ()))
+        return ((1, self.state), *_free_json_of(self.summary))
 
     def refusal(self, standing: Standing) -> Rejected | None:
         """A version that is not there yet; a state document that would be too large."""
@@ -245,6 +245,10 @@ def creation_too_large(payload: SessionCreated) -> Rejected | None:
     """The verdict on a creation that passes a bound."""
     limit = payload.exceeded()
     return Rejected(Reason.LIMIT_EXCEEDED, 0, (limit,)) if limit is not None else None
+
+
+def _free_json_of(summary: Summary | None) -> Sequence[FreeJson]:
+    return free_json(summary.parts, around=2) if summary is not None else ()
 
 
 def _merged(names: set[str], patch: dict[str, LabelValue | None]) -> set[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta
 
-from everlog.domain.event import Payload, too_much
+from everlog.domain.event import FreeJson, Payload, too_much
 from everlog.domain.standing import Standing
 from everlog.domain.types.fields import Count, StateKey, StateValues
 from everlog.domain.verdicts import Rejected
@@ -22,9 +22,9 @@ class StatePatched(Payload, frozen=True):
     unset: Annotated[list[StateKey], Meta(max_length=limits.STATE_KEYS)] = []
     expected_keys: Annotated[dict[StateKey, Count], Meta(max_length=limits.STATE_KEYS)] = {}
 
-    def free_json(self) -> Sequence[Any]:
+    def free_json(self) -> Sequence[FreeJson]:
         """The values; and key names, which are free text."""
-        return (self.set, self.expected_keys)
+        return ((1, self.set), (1, self.expected_keys))
 
     def conflict(self, standing: Standing) -> tuple[str, ...]:
         """Keys whose version is another; an absent key has version 0."""

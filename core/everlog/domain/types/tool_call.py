@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from everlog.domain.event import Payload, already_open, too_much, unknown
+from everlog.domain.event import FreeJson, Payload, already_open, too_much, unknown
 from everlog.domain.standing import Standing
 from everlog.domain.types.content_fields import Parts, Problem, free_json
 from everlog.domain.types.fields import Count, Identifier, Name
@@ -21,9 +21,9 @@ class ToolCallRequested(Payload, frozen=True):
     arguments: Any = None
     run: Identifier | None = None
 
-    def free_json(self) -> Sequence[Any]:
+    def free_json(self) -> Sequence[FreeJson]:
         """The arguments."""
-        return (self.arguments,)
+        return ((1, self.arguments),)
 
     def refusal(self, standing: Standing) -> Rejected | None:
         """Its run is not open, it is open already, or too many are."""
@@ -60,7 +60,7 @@ class ToolCallCompleted(_ToolCallEnded, frozen=True, kw_only=True):
     parts: Parts
     duration_ms: Count | None = None
 
-    def free_json(self) -> Sequence[Any]:
+    def free_json(self) -> Sequence[FreeJson]:
         """Data parts."""
         return free_json(self.parts)
 
@@ -69,4 +69,3 @@ class ToolCallFailed(_ToolCallEnded, frozen=True, kw_only=True):
     """A tool has failed."""
 
     error: Problem
-    duration_ms: Count | None = None
