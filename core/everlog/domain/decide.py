@@ -27,7 +27,7 @@ def decide(standing: Standing | None, event: Event) -> Verdict:
     payload = event.payload
     if standing is None:
         if isinstance(payload, SessionCreated):
-            return creation_too_large(payload) or Accepted(1)
+            return _begun(payload, event)
         return Rejected(Reason.NOT_FOUND)
     if standing.status == "erased":
         return Rejected(Reason.ERASED, standing.version)
@@ -37,6 +37,15 @@ def decide(standing: Standing | None, event: Event) -> Verdict:
     if isinstance(payload, SessionCreated):
         return _exists(standing, event)
     return _judge(standing, event) or payload.refusal(standing) or Accepted(standing.version + 1)
+
+
+def _begun(payload: SessionCreated, event: Event) -> Verdict:
+    """No session yet: it has version 0, and nobody holds a lease in it. Whether one may create, the door decides."""
+    if event.lease_epoch is not None:
+        return Rejected(Reason.FENCED)
+    if event.expected_version not in (None, 0):
+        return Rejected(Reason.VERSION_CONFLICT)
+    return creation_too_large(payload) or Accepted(1)
 
 
 def _exists(standing: Standing, event: Event) -> Verdict:

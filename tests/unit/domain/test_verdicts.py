@@ -64,6 +64,15 @@ def test_the_same_creation_again_is_a_duplicate_and_another_one_meets_a_session_
     assert reason(last(event("session.created", {"owner": "ada", "title": "other"}))) == Reason.EXISTS
 
 
+def test_a_creation_expects_version_0_and_no_lease_or_nothing() -> None:
+    def begun(**attributes: Any) -> list[Verdict]:
+        return fold([event(*CREATED, **attributes)])[1]
+
+    assert begun(expectedversion=0) == [Accepted(1)]
+    assert begun(expectedversion=1) == [Rejected(Reason.VERSION_CONFLICT)]
+    assert begun(leaseepoch=1, expectedversion=1) == [Rejected(Reason.FENCED)]
+
+
 def test_a_retry_gets_the_first_outcome_and_changes_nothing() -> None:
     first, again = message(id="m"), message(id="m", retry=True, time="2027-01-01T00:00:00Z")
     state, verdicts = fold([event(*CREATED), first, message(), again])
