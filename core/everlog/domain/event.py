@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from everlog.domain.standing import Standing, Status
+from everlog.domain.standing import Bound, Standing, Status
 from everlog.domain.verdicts import Reason, Rejected
 from everlog.domain.view import View
 
@@ -102,6 +102,6 @@ def already_open(standing: Standing, name: str) -> Rejected:
     return Rejected(Reason.ALREADY_OPEN, standing.version, (name,))
 
 
-def too_much(standing: Standing, limit: str) -> Rejected:
+def too_much(standing: Standing, limit: Bound) -> Rejected:
     """The refusal of an event that would pass a bound."""
     return Rejected(Reason.LIMIT_EXCEEDED, standing.version, (limit,))

@@ -16,6 +16,10 @@ from everlog.schemas.limits import STATE_BYTES, STATE_KEYS
 Status = Literal["active", "dormant", "closed", "erased"]
 Kind = Literal["human", "agent", "service"]
 Role = Literal["owner", "editor", "viewer", "analyst"]
+Bound = Literal[
+    "state_keys", "state_bytes", "labels", "present_participants", "open_runs", "open_tool_calls", "open_interrupts"
+]
+"""What ``limit_exceeded`` names."""
 
 WRITING_ROLES: Final = frozenset({"owner", "editor"})
 
@@ -88,7 +92,7 @@ class Standing(msgspec.Struct):
         entry = self.keys.get(key)
         return entry.version if entry is not None else 0
 
-    def exceeded_by(self, values: Mapping[str, Any], removed: Iterable[str] = ()) -> str | None:
+    def exceeded_by(self, values: Mapping[str, Any], removed: Iterable[str] = ()) -> Bound | None:
         """The bound of the state document that setting ``values`` after removing keys would pass, if any."""
         replaced = {key for key in (*removed, *values) if key in self.keys}
         if len(self.keys) - len(replaced) + len(values) > STATE_KEYS:
