@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetJsonSchemaHandler, Tag, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from everlog.schemas.identifiers import Identifier
 from everlog.schemas.limits import VALUE_BYTES
@@ -25,9 +27,16 @@ CIPHERTEXT_PATTERN: Final = r"^[A-Za-z0-9_-]+$"
 MODEL: Final = ConfigDict(frozen=True, extra="forbid", strict=True)
 """Of everything that lies on the log: frozen, strict, no unknown fields."""
 
+CONTENT_KEYWORD: Final = "x-everlog-content"
+"""What JSON Schemas say of a value that holds content."""
+
 
 class Content:
     """Marks a field that holds content of people: it may be encrypted, and is erased with its session."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, value: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(value), CONTENT_KEYWORD: True}
 
 
 def ciphertext_characters(size: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -22,6 +22,8 @@ class Payload(BaseModel):
     """Number of the rules that the type belongs to."""
     in_batch: ClassVar[bool] = False
     """Whether a batch may hold it."""
+    needs_expected_version: ClassVar[bool] = False
+    """Whether its envelope must name the version that the session must have."""
 
 
 Version = Annotated[int, Field(ge=1, le=limits.SAFE_INTEGER)]
@@ -43,6 +45,9 @@ ContentJson = Annotated[Json, Content]
 StateValues = Annotated[dict[StateKey, ContentJson], Field(max_length=limits.STATE_KEYS)]
 ContentText = Annotated[Annotated[Text, Clear] | Sealed, Either, Content]
 
+EXAMPLE_SHA256: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+"""Of the bytes ``test``."""
+
 ParticipantKind = Literal["human", "agent", "service"]
 ParticipantRole = Literal["owner", "editor", "viewer", "analyst"]
 
@@ -52,13 +57,15 @@ class Part(BaseModel):
 
     model_config = MODEL
 
-    type: Literal["text", "file", "data", "reasoning"] = Field(description="Which of the fields below it has")
-    text: str | None = Field(default=None, description="Of text and reasoning")
-    uri: Uri | None = Field(default=None, description="Of a file: where it is")
-    sha256: Sha256 | None = Field(default=None, description="Of a file's bytes")
-    size_bytes: Count | None = Field(default=None, description="Of a file")
-    media_type: MediaType | None = Field(default=None, description="Of a file or data")
-    data: Json = Field(default=None, description="Of data: any JSON but null")
+    type: Literal["text", "file", "data", "reasoning"] = Field(
+        description="Which of the fields below it has", examples=["text"]
+    )
+    text: str | None = Field(default=None, description="Of text and reasoning", examples=["Hello"])
+    uri: Uri | None = Field(default=None, description="Of a file: where it is", examples=["s3://plans/plan-1.pdf"])
+    sha256: Sha256 | None = Field(default=None, description="Of a file's bytes", examples=[EXAMPLE_SHA256])
+    size_bytes: Count | None = Field(default=None, description="Of a file: how many bytes", examples=[48_213])
+    media_type: MediaType | None = Field(default=None, description="Of a file or data", examples=["application/pdf"])
+    data: Json = Field(default=None, description="Of data: any JSON but null", examples=[{"hotels": 3}])
 
 
 Parts = Annotated[Annotated[list[Part], Field(min_length=1, max_length=limits.PARTS), Clear] | Sealed, Either, Content]
@@ -72,7 +79,7 @@ class Problem(BaseModel):
     type: Name = Field(description="Kind of error", examples=["timeout"])
     code: Name | None = Field(default=None, description="Code of the failing system", examples=["504"])
     message: ContentText = Field(description="For people", examples=["The search took too long"])
-    retryable: bool = Field(default=False, description="Whether trying again may help")
+    retryable: bool = Field(default=False, description="Whether trying again may help", examples=[True])
 
 
 class Summary(BaseModel):
@@ -80,8 +87,8 @@ class Summary(BaseModel):
 
     model_config = MODEL
 
-    from_version: Version = Field(description="First version that it covers")
-    to_version: Version = Field(description="Last version that it covers")
+    from_version: Version = Field(description="First version that it covers", examples=[2])
+    to_version: Version = Field(description="Last version that it covers", examples=[41])
     parts: Parts = Field(description="The summary", examples=[[{"type": "text", "text": "They chose Rome."}]])
     model: Name | None = Field(default=None, description="Who wrote it", examples=["summariser-2"])
 

@@ -21,7 +21,9 @@ class InnerEvent(BaseModel):
     type: Annotated[str, Field(pattern=TYPE_PATTERN, max_length=limits.ID_CHARACTERS)] = Field(
         description="Full name of its type", examples=["everlog.message.appended.v1"]
     )
-    data: JsonObject = Field(description="Its payload")
+    data: JsonObject = Field(
+        description="Its payload", examples=[{"role": "user", "parts": [{"type": "text", "text": "Hello"}]}]
+    )
 
 
 class BatchAppended(Payload):

@@ -23,9 +23,18 @@ class InterruptRaised(Payload):
     interrupt: Identifier = Field(description="Id within the session", examples=["ask-1"])
     reason: Name = Field(description="Kind of question", examples=["approval"])
     message: ContentText = Field(description="The question", examples=["Book it?"])
-    response_schema: JsonObject | None = Field(default=None, description="JSON Schema of the answer")
-    tool_call: Identifier | None = Field(default=None, description="Open tool call that waits for it")
-    expires_at: str | None = Field(default=None, pattern=TIME_PATTERN, description="When nobody needs it any more")
+    response_schema: JsonObject | None = Field(
+        default=None, description="JSON Schema of the answer", examples=[{"type": "boolean"}]
+    )
+    tool_call: Identifier | None = Field(
+        default=None, description="Open tool call that waits for it", examples=["call-1"]
+    )
+    expires_at: str | None = Field(
+        default=None,
+        pattern=TIME_PATTERN,
+        description="When nobody needs it any more",
+        examples=["2026-01-02T04:00:00Z"],
+    )
 
 
 class InterruptResolved(Payload):
@@ -35,5 +44,5 @@ class InterruptResolved(Payload):
     in_batch = True
 
     interrupt: Identifier = Field(description="An open interrupt", examples=["ask-1"])
-    status: InterruptStatus = Field(description="Answered, or no longer needed")
+    status: InterruptStatus = Field(description="Answered, or no longer needed", examples=["resolved"])
     payload: ContentJson = Field(default=None, description="The answer: any JSON", examples=[{"approved": True}])

@@ -15,8 +15,10 @@ class LeaseAcquired(Payload):
     type_name = "everlog.lease.acquired.v1"
 
     participant: Identifier = Field(description="Whose lease", examples=["planner"])
-    ttl_s: int = Field(ge=1, le=LEASE_TTL_S, description="Seconds without a heartbeat after which it lapses")
-    supersedes: KeyVersion = Field(default=0, description="Epoch that was seen dead; 0 = none")
+    ttl_s: int = Field(
+        ge=1, le=LEASE_TTL_S, description="Seconds without a heartbeat after which it lapses", examples=[30]
+    )
+    supersedes: KeyVersion = Field(default=0, description="Epoch that was seen dead; 0 = none", examples=[0])
 
 
 class LeaseReleased(Payload):
@@ -25,8 +27,8 @@ class LeaseReleased(Payload):
     type_name = "everlog.lease.released.v1"
 
     participant: Identifier = Field(description="Whose lease", examples=["planner"])
-    epoch: Version = Field(description="The epoch that is given back")
-    reason: Text | None = Field(default=None, description="Why, for people")
+    epoch: Version = Field(description="The epoch that is given back", examples=[4])
+    reason: Text | None = Field(default=None, description="Why, for people", examples=["done"])
 
 
 class LeaseRevoked(Payload):
@@ -35,5 +37,5 @@ class LeaseRevoked(Payload):
     type_name = "everlog.lease.revoked.v1"
 
     participant: Identifier = Field(description="Whose lease", examples=["planner"])
-    epoch: Version = Field(description="The epoch that is taken away")
+    epoch: Version = Field(description="The epoch that is taken away", examples=[4])
     reason: Text | None = Field(default=None, description="Why, for people", examples=["no heartbeat"])

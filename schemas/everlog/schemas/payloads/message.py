@@ -18,8 +18,8 @@ class MessageRef(BaseModel):
 
     model_config = MODEL
 
-    version: Version = Field(description="Version that appended it")
-    index: BatchIndex | None = Field(default=None, description="Its place in a batch")
+    version: Version = Field(description="Version that appended it", examples=[2])
+    index: BatchIndex | None = Field(default=None, description="Its place in a batch", examples=[0])
 
 
 class MessageAppended(Payload):
@@ -28,10 +28,12 @@ class MessageAppended(Payload):
     type_name = "everlog.message.appended.v1"
     in_batch = True
 
-    role: MessageRole = Field(description="Who speaks, in the terms of models")
+    role: MessageRole = Field(description="Who speaks, in the terms of models", examples=["assistant"])
     parts: Parts = Field(description="What was said", examples=[[{"type": "text", "text": "Hello"}]])
-    author: Identifier | None = Field(default=None, description="Who said it, where it is not the actor")
-    run: Identifier | None = Field(default=None, description="Open run that produced it")
+    author: Identifier | None = Field(
+        default=None, description="Who said it, where it is not the actor", examples=["writer"]
+    )
+    run: Identifier | None = Field(default=None, description="Open run that produced it", examples=["run-1"])
     reply_to: MessageRef | None = Field(default=None, description="Message that it answers")
 
 
@@ -50,4 +52,4 @@ class MessageRedacted(MessageRef, Payload):
     type_name = "everlog.message.redacted.v1"
     in_batch = True
 
-    reason: Text | None = Field(default=None, description="Why, for people")
+    reason: Text | None = Field(default=None, description="Why, for people", examples=["a phone number"])

@@ -16,8 +16,8 @@ class Member(BaseModel):
 
     participant: Identifier = Field(description="Id within the session", examples=["planner"])
     principal: Identifier = Field(description="Who it is to the outside", examples=["mad-7"])
-    kind: ParticipantKind = Field(description="An agent needs a lease to write")
-    role: ParticipantRole = Field(default="editor", description="What it may do")
+    kind: ParticipantKind = Field(description="An agent needs a lease to write", examples=["agent"])
+    role: ParticipantRole = Field(default="editor", description="What it may do", examples=["editor"])
 
     @field_validator("participant")
     @classmethod
@@ -37,7 +37,7 @@ class ParticipantLeft(Payload):
     type_name = "everlog.participant.left.v1"
 
     participant: Identifier = Field(description="Id within the session", examples=["planner"])
-    reason: Text | None = Field(default=None, description="Why, for people")
+    reason: Text | None = Field(default=None, description="Why, for people", examples=["its work is done"])
 
 
 class ParticipantRoleChanged(Payload):
@@ -46,4 +46,4 @@ class ParticipantRoleChanged(Payload):
     type_name = "everlog.participant.role_changed.v1"
 
     participant: Identifier = Field(description="Id within the session", examples=["planner"])
-    role: ParticipantRole = Field(description="New role")
+    role: ParticipantRole = Field(description="New role", examples=["viewer"])

@@ -14,9 +14,9 @@ class Usage(BaseModel):
 
     model_config = MODEL
 
-    input_tokens: Count = Field(default=0, description="Tokens read")
-    output_tokens: Count = Field(default=0, description="Tokens written")
-    cost_micros: Count = Field(default=0, description="Millionths of the currency unit")
+    input_tokens: Count = Field(default=0, description="Tokens read", examples=[1_200])
+    output_tokens: Count = Field(default=0, description="Tokens written", examples=[350])
+    cost_micros: Count = Field(default=0, description="Millionths of the currency unit", examples=[4_100])
 
 
 class RunStarted(Payload):
@@ -27,7 +27,7 @@ class RunStarted(Payload):
 
     run: Identifier = Field(description="Id within the session", examples=["run-1"])
     agent: Name = Field(description="What runs", examples=["planner"])
-    parent_run: Identifier | None = Field(default=None, description="Open run that it belongs to")
+    parent_run: Identifier | None = Field(default=None, description="Open run that it belongs to", examples=["run-0"])
 
 
 class RunCompleted(Payload):
@@ -57,4 +57,4 @@ class RunCanceled(Payload):
     in_batch = True
 
     run: Identifier = Field(description="An open run", examples=["run-1"])
-    reason: Text | None = Field(default=None, description="Why, for people")
+    reason: Text | None = Field(default=None, description="Why, for people", examples=["the user changed the plan"])

@@ -29,7 +29,7 @@ class ForkedFrom(BaseModel):
     model_config = MODEL
 
     session: Identifier = Field(description="Parent session", examples=["rome-42"])
-    version: Version = Field(description="Its version at the fork")
+    version: Version = Field(description="Its version at the fork", examples=[41])
 
 
 class SessionCreated(Payload):
@@ -38,7 +38,7 @@ class SessionCreated(Payload):
     type_name = "everlog.session.created.v1"
 
     owner: Identifier = Field(description="Principal that owns the session", examples=["ada"])
-    owner_kind: ParticipantKind = Field(default="human", description="Kind of the owner")
+    owner_kind: ParticipantKind = Field(default="human", description="Kind of the owner", examples=["human"])
     title: Title | None = Field(default=None, description="One line for people", examples=["Trip to Rome"])
     labels: Labels = Field(default_factory=dict, description="For search", examples=[{"team": "support"}])
     state: StateValues = Field(default_factory=dict, description="First state document", examples=[{"city": "Rome"}])
@@ -63,7 +63,9 @@ class SessionMetadataUpdated(Payload):
     type_name = "everlog.session.metadata_updated.v1"
     in_batch = True
 
-    title: Title | None = Field(default=None, description="New title; null removes it, absent keeps it")
+    title: Title | None = Field(
+        default=None, description="New title; null removes it, absent keeps it", examples=["Trip to Rome in May"]
+    )
     labels: Annotated[dict[Identifier, LabelValue | None], Field(max_length=limits.LABELS)] = Field(
         default_factory=dict, description="New values by label; null removes one", examples=[{"team": "sales"}]
     )
@@ -74,7 +76,7 @@ class SessionSuspended(Payload):
 
     type_name = "everlog.session.suspended.v1"
 
-    reason: Text | None = Field(default=None, description="Why, for people")
+    reason: Text | None = Field(default=None, description="Why, for people", examples=["waits for the customer"])
 
 
 class SessionResumed(Payload):
@@ -82,7 +84,7 @@ class SessionResumed(Payload):
 
     type_name = "everlog.session.resumed.v1"
 
-    reason: Text | None = Field(default=None, description="Why, for people")
+    reason: Text | None = Field(default=None, description="Why, for people", examples=["the customer is back"])
 
 
 class SessionClosed(Payload):
@@ -98,7 +100,7 @@ class SessionReopened(Payload):
 
     type_name = "everlog.session.reopened.v1"
 
-    reason: Text | None = Field(default=None, description="Why, for people")
+    reason: Text | None = Field(default=None, description="Why, for people", examples=["one more question"])
 
 
 class SessionErased(Payload):
@@ -118,9 +120,12 @@ class SessionRewound(Payload):
     """
 
     type_name = "everlog.session.rewound.v1"
+    needs_expected_version = True
 
-    to_version: Version = Field(description="Version whose content comes back")
-    title: Title | None = Field(default=None, description="Title of that version")
-    labels: Labels = Field(default_factory=dict, description="Labels of that version")
-    state: StateValues = Field(default_factory=dict, description="State document of that version")
+    to_version: Version = Field(description="Version whose content comes back", examples=[7])
+    title: Title | None = Field(default=None, description="Title of that version", examples=["Trip to Rome"])
+    labels: Labels = Field(default_factory=dict, description="Labels of that version", examples=[{"team": "support"}])
+    state: StateValues = Field(
+        default_factory=dict, description="State document of that version", examples=[{"city": "Rome"}]
+    )
     summary: Summary | None = Field(default=None, description="Summary of that version")

@@ -15,7 +15,9 @@ class StatePatched(Payload):
     in_batch = True
 
     set: StateValues = Field(default_factory=dict, description="New values by key", examples=[{"city": "Rome"}])
-    unset: list[StateKey] = Field(default_factory=list, max_length=limits.STATE_KEYS, description="Keys to remove")
+    unset: list[StateKey] = Field(
+        default_factory=list, max_length=limits.STATE_KEYS, description="Keys to remove", examples=[["draft"]]
+    )
     expected_keys: dict[StateKey, KeyVersion] = Field(
         default_factory=dict,
         max_length=limits.STATE_KEYS,

@@ -17,7 +17,7 @@ class ToolCallRequested(Payload):
     tool_call: Identifier = Field(description="Id within the session", examples=["call-1"])
     name: Name = Field(description="The tool", examples=["search"])
     arguments: ContentJson = Field(default=None, description="Any JSON", examples=[{"q": "hotels"}])
-    run: Identifier | None = Field(default=None, description="Open run that it belongs to")
+    run: Identifier | None = Field(default=None, description="Open run that it belongs to", examples=["run-1"])
 
 
 class ToolCallCompleted(Payload):
@@ -28,7 +28,7 @@ class ToolCallCompleted(Payload):
 
     tool_call: Identifier = Field(description="An open tool call", examples=["call-1"])
     parts: Parts = Field(description="The answer", examples=[[{"type": "data", "data": {"hotels": 3}}]])
-    duration_ms: Count | None = Field(default=None, description="How long it took")
+    duration_ms: Count | None = Field(default=None, description="How long it took", examples=[840])
 
 
 class ToolCallFailed(Payload):
@@ -39,4 +39,3 @@ class ToolCallFailed(Payload):
 
     tool_call: Identifier = Field(description="An open tool call", examples=["call-1"])
     error: Problem = Field(description="Why")
-    duration_ms: Count | None = Field(default=None, description="How long it took")
