@@ -29,6 +29,7 @@ from faust.types import TP
 
 from everlog.ports.log import LogRecord
 from everlog.projector.app import SESSION_TIMEOUT_S, GroupSettings, ProjectorApp, build_app, kafka_credentials
+from everlog.projector.backlog import Backlog
 from everlog.projector.cursors import Cursors
 from everlog.projector.ports import BatchSink, ResumeError
 from everlog.projector.transport import Transport
@@ -74,6 +75,8 @@ class ProjectorWorker:
         self._cursors = Cursors()
         self._held: set[int] = set()
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._backlogs: dict[int, Backlog] = {}
+        self._draining: dict[int, asyncio.Task[None]] = {}
         self._resumes: dict[int, int] = {}
         self._failure: BaseException | None = None
         self._ending = False
@@ -132,6 +135,7 @@ class ProjectorWorker:
             for batch in late:
                 batch.cancel()
         await app.stop()
+        await asyncio.gather(*self._draining.values())
         await self._give_back(self._held)
 
     def _fail(self, error: BaseException) -> None:
@@ -150,17 +154,32 @@ class ProjectorWorker:
             self._interrupted.clear()
 
     async def _handle(self, tp: TP, records: Sequence[LogRecord]) -> None:
-        """Apply what is due of a chunk, resume, or fail; called by the agent of this partition."""
+        """Take a chunk in; called by the agent of this partition, which waits only while too much does."""
         if self._ending:
             return
+        backlog = self._backlogs.setdefault(tp.partition, Backlog())
+        if backlog.is_drained:
+            backlog.is_drained = False
+            self._draining[tp.partition] = asyncio.create_task(self._drain(tp, backlog, records))
+        else:
+            await backlog.add(records)
+
+    async def _drain(self, tp: TP, backlog: Backlog, records: Sequence[LogRecord]) -> None:
+        """Apply what is due of a chunk, then of all that came meanwhile; resume, or fail."""
         try:
-            try:
-                if due := self._cursors.due(tp.partition, records):
-                    await self._apply(tp.partition, due)
-            except ResumeError as error:
-                await self._resume(tp, error)
+            while records and not self._ending:
+                try:
+                    if due := self._cursors.due(tp.partition, records):
+                        await self._apply(tp.partition, due)
+                except ResumeError as error:
+                    backlog.clear()
+                    await self._resume(tp, error)
+                records = backlog.take()
         except Exception as error:
             self._fail(error)
+        finally:
+            backlog.is_drained = True
+            backlog.clear()
 
     async def _apply(self, partition: int, records: Sequence[LogRecord]) -> None:
         batch = asyncio.create_task(self._sink.apply(partition, records))
