@@ -59,9 +59,14 @@ def id_hash(event_id: str) -> bytes:
     return xxh3_64_digest(event_id.encode())
 
 
-def content_hash(type_name: str, actor: str, data: bytes) -> bytes:
+def content_hash(origin: bytes, data: bytes) -> bytes:
     """The hash of an event's content: the first 16 bytes of the sha256 over type, actor and the canonical JSON of data.
 
     The envelope's other attributes do not count, so a retry has the same.
     """
-    return sha256(f"{type_name}\n{actor}\n".encode() + data).digest()[:CONTENT_HASH_BYTES]
+    return sha256(origin + data).digest()[:CONTENT_HASH_BYTES]
+
+
+def hashed_origin(type_name: str, actor: str) -> bytes:
+    """What the content hash begins with: type and actor, a line each."""
+    return f"{type_name}\n{actor}\n".encode()
