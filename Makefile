@@ -1,6 +1,6 @@
 # Everlog. `make help` lists the targets; `make demo` and `make test` need nothing but Python 3.11+, git and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit integration up down lock format clean
+.PHONY: help setup demo test check unit integration up down lock generate freeze format clean
 
 BIN := .venv/bin
 SOURCES := schemas core producers projector archiver replay gateway local cli tests
@@ -36,6 +36,12 @@ check: setup ## Format, lint, types, import contracts, house tests
 format: setup ## Write the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+generate: setup ## Write the JSON Schemas, the AsyncAPI document and the page of events
+	@$(BIN)/python tools/generate.py
+
+freeze: setup ## Add new types of events to the list of frozen shapes
+	@$(BIN)/python tools/generate.py --freeze
 
 up: setup ## Start the local services, gateway, projector and archiver in the background
 	@$(BIN)/everlog up --all

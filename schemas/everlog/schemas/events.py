@@ -73,8 +73,8 @@ def plain_data(event: Event) -> dict[str, Any]:
     return dumped
 
 
-class _TypedEvent(Event):
-    """An event whose data is of its type's own class."""
+class WholeEvent(Event):
+    """An event as a record holds it: complete, and its data of its type's own class."""
 
     specversion: Literal["1.0"] = Field(description="Of CloudEvents", examples=["1.0"])
 
@@ -92,9 +92,7 @@ def _typed(name: TypeName) -> type[Event]:
     fields: dict[str, Any] = {"type": (Literal[name], Field(description="Its type")), "data": (payload, ...)}
     if payload.needs_expected_version:
         fields["expectedversion"] = (_Safe, Field(description=EXPECTED_VERSION, examples=[41]))
-    made: type[Event] = create_model(
-        f"{payload.__name__}Event", __base__=_TypedEvent, __doc__=payload.__doc__, **fields
-    )
+    made: type[Event] = create_model(f"{payload.__name__}Event", __base__=WholeEvent, __doc__=payload.__doc__, **fields)
     return made
 
 

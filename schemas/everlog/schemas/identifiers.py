@@ -13,7 +13,9 @@ from pydantic import Field
 from everlog.schemas.errors import InvalidEventError
 from everlog.schemas.limits import ID_CHARACTERS
 
-IDENTIFIER_PATTERN: Final = rf"^[A-Za-z0-9._:@-]{{1,{ID_CHARACTERS}}}$"
+ID_TEXT: Final = rf"[A-Za-z0-9._:@-]{{1,{ID_CHARACTERS}}}"
+"""An identifier within a longer pattern."""
+IDENTIFIER_PATTERN: Final = f"^{ID_TEXT}$"
 TYPE_PATTERN: Final = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+){1,15}$"
 """A type's name: ``everlog.message.appended.v1`` or reverse DNS of an application's own."""
 
@@ -22,8 +24,8 @@ EVERLOG_TYPE_PREFIX: Final = "everlog."
 
 Identifier = Annotated[str, Field(pattern=IDENTIFIER_PATTERN, description="1 to 128 of A-Z a-z 0-9 . _ : @ -")]
 
-_identifier = re.compile(rf"[A-Za-z0-9._:@-]{{1,{ID_CHARACTERS}}}")
-_key = re.compile(rf"([A-Za-z0-9._:@-]{{1,{ID_CHARACTERS}}})/([A-Za-z0-9._:@-]{{1,{ID_CHARACTERS}}})".encode())
+_identifier = re.compile(ID_TEXT)
+_key = re.compile(f"{ID_TEXT}/{ID_TEXT}".encode())
 
 
 def is_identifier(text: str) -> bool:

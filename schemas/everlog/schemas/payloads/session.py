@@ -28,7 +28,7 @@ class ForkedFrom(BaseModel):
 
     model_config = MODEL
 
-    session: Identifier = Field(description="Parent session", examples=["rome-42"])
+    session: Identifier = Field(description="Parent session", examples=["rome-41"])
     version: Version = Field(description="Its version at the fork", examples=[41])
 
 
