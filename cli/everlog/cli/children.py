@@ -18,8 +18,8 @@ def service(name: str, ports: Ports, directory: Path) -> ExtraService:
     """``everlog <name>``, with the local services of a directory."""
     urls = {
         "gateway": f"http://{HOST}:{ports.gateway}/readyz",
-        "projector": f"http://{HOST}:{ports.projector}/metrics",
-        "archiver": f"http://{HOST}:{ports.archiver}/metrics",
+        "projector": f"http://{HOST}:{ports.projector}/readyz",
+        "archiver": f"http://{HOST}:{ports.archiver}/readyz",
     }
     return ExtraService(
         name=name,

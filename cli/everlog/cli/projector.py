@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from prometheus_client import start_http_server
-
 from everlog.adapters.kafka.connection import security_arguments
 from everlog.adapters.kafka.topic import check_topic
 from everlog.cli.composition import StoreSettings, open_stores
-from everlog.cli.services import until_signalled
+from everlog.cli.services import probes, until_signalled
 from everlog.projector.projection import Projection
 from everlog.projector.requests import RequestRunner
 from everlog.projector.settings import ProjectorSettings
@@ -21,8 +19,6 @@ async def run_projector(generation: int | None) -> None:
     """Fold the log until a signal comes. Raises what ends a worker."""
     settings, stores_settings = ProjectorSettings.load(generation=generation), StoreSettings.load()
     await check_topic(stores_settings.kafka)
-    if settings.metrics_port is not None:
-        start_http_server(settings.metrics_port, settings.metrics_host)
     async with open_stores(stores_settings) as stores:
         live = await stores.control.live()
         folded = settings.generation or live.generation
@@ -45,7 +41,8 @@ async def run_projector(generation: int | None) -> None:
             security=security_arguments(stores_settings.kafka),
             session_timeout_s=settings.session_timeout_s,
         )
-        await until_signalled(lambda: _work(worker, requests), worker.stop)
+        async with probes(settings, lambda: "" if worker.has_joined else "it has not joined its group yet"):
+            await until_signalled(lambda: _work(worker, requests), worker.stop)
 
 
 async def _work(worker: ProjectorWorker, requests: RequestRunner) -> None:

@@ -5,10 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Protocol
 
 import typer
+
+
+class ProbeSettings(Protocol):
+    """Settings of a service that has probes."""
+
+    @property
+    def metrics_host(self) -> str:
+        """Address to listen on."""
+
+    @property
+    def metrics_port(self) -> int | None:
+        """None = no probes."""
 
 
 def register(app: typer.Typer) -> None:
@@ -87,17 +99,26 @@ async def _init() -> None:
 
 
 async def _archiver() -> None:
-    from prometheus_client import start_http_server
-
     from everlog.archiver.settings import ArchiverSettings
     from everlog.cli.composition import StoreSettings, open_stores
 
     settings = ArchiverSettings.load()
-    if settings.metrics_port is not None:
-        start_http_server(settings.metrics_port, settings.metrics_host)
     async with open_stores(StoreSettings.load()) as stores:
         worker = await stores.archiver(settings)
-        await until_signalled(worker.run)
+        async with probes(settings, lambda: ""):
+            await until_signalled(worker.run)
+
+
+@contextlib.asynccontextmanager
+async def probes(settings: ProbeSettings, is_ready: Callable[[], str]) -> AsyncIterator[None]:
+    """Serve the probes of a service while the body runs, if its settings name a port."""
+    from everlog.runtime.probes import serving_probes
+
+    if settings.metrics_port is None:
+        yield
+        return
+    async with serving_probes(settings.metrics_host, settings.metrics_port, is_ready):
+        yield
 
 
 async def until_signalled(

@@ -17,3 +17,4 @@ batch_seconds = Histogram(
 rehydrate_seconds = Histogram("everlog_rehydrate_seconds", "Time to bring a stub's state back")
 evictions_total = Counter("everlog_evictions_total", "Sessions whose entries or state left the warm store", ["kind"])
 hot_failures_total = Counter("everlog_projector_hot_failures_total", "Batches whose hot write failed")
+breaker_state = Gauge("everlog_breaker_state", "0 closed, 1 half-open, 2 open", ["dependency"])

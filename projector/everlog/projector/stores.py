@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
@@ -11,6 +12,7 @@ import structlog
 from everlog.ports.control import ControlStore
 from everlog.ports.hot import HotStore, HotWrite, Outcomes
 from everlog.projector import metrics
+from everlog.runtime.breaker import Breaker, RefusedError
 from everlog.schemas.errors import UnavailableError
 
 RETRY_TIMEOUT_S: Final = 30.0
@@ -41,8 +43,15 @@ class HotSide:
     failure begins one: a write that failed may have landed in part, and the next one is not told what of it.
     """
 
-    def __init__(self, store: HotStore, control: ControlStore, generation: int) -> None:
+    def __init__(
+        self,
+        store: HotStore,
+        control: ControlStore,
+        generation: int,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store, self._control, self._generation = store, control, generation
+        self._breaker = Breaker("redis", monotonic_s, on_change=metrics.breaker_state.labels("redis").set)
         self._away = False
 
     async def put(self, writes: Sequence[HotWrite], outcomes: Outcomes | None = None) -> None:
@@ -60,7 +69,9 @@ class HotSide:
 
     async def _attempt(self, work: Callable[[HotStore], Awaitable[None]]) -> None:
         try:
-            await work(self._store)
+            await self._breaker.call(lambda: work(self._store))
+        except RefusedError:
+            pass  # nothing was written since the failure that began this epoch
         except UnavailableError as error:
             metrics.hot_failures_total.inc()
             if not self._away:

@@ -82,6 +82,8 @@ class ProjectorWorker:
         self._ending = False
         self._interrupted = asyncio.Event()
         self._stop_requested = asyncio.Event()
+        self.has_joined = False
+        """Whether the group has given it its share, which may be none, and the sink has said where to go on."""
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
@@ -208,6 +210,7 @@ class ProjectorWorker:
         """
         partitions = sorted(tp.partition for tp in self._app.batch_consumer.assignment())
         if not partitions:
+            self.has_joined = True
             return
         self._held.update(partitions)
         try:
@@ -218,6 +221,7 @@ class ProjectorWorker:
         if starts is None:
             raise RebalanceAgain
         self._cursors.place(starts)
+        self.has_joined = True
 
     async def _starts(self, partitions: list[int], error: ResumeError | None = None) -> Mapping[int, int] | None:
         """Where to go on, asked until there is an answer; None when interrupted."""
