@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import rfc8785
 from xxhash import xxh3_64_digest
 
 from everlog.schemas.json_values import NotInteroperableError, is_plain
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as HASH
 
 ID_HASH_BYTES: Final = 8
 """Of an event id in the ring: among 320 entries a false match is one in 10^16."""
@@ -59,14 +62,16 @@ def id_hash(event_id: str) -> bytes:
     return xxh3_64_digest(event_id.encode())
 
 
-def content_hash(origin: bytes, data: bytes) -> bytes:
+def content_hash(origin: HASH, data: bytes) -> bytes:
     """The hash of an event's content: the first 16 bytes of the sha256 over type, actor and the canonical JSON of data.
 
     The envelope's other attributes do not count, so a retry has the same.
     """
-    return sha256(origin + data).digest()[:CONTENT_HASH_BYTES]
+    hashed = origin.copy()
+    hashed.update(data)
+    return hashed.digest()[:CONTENT_HASH_BYTES]
 
 
-def hashed_origin(type_name: str, actor: str) -> bytes:
-    """What the content hash begins with: type and actor, a line each."""
-    return f"{type_name}\n{actor}\n".encode()
+def hashed_origin(type_name: str, actor: str) -> HASH:
+    """What the content hash begins with: type and actor, a line each. A copy costs half of a new one."""
+    return sha256(f"{type_name}\n{actor}\n".encode())

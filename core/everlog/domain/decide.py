@@ -76,10 +76,10 @@ def _judge(standing: Standing, event: Event) -> Rejected | None:
 
 def _is_fenced(standing: Standing, event: Event) -> bool:
     """The actor's lease: held under another epoch, named but not held, or missing for an agent."""
-    if event.payload.needs_no_lease(event.actor):
-        return False
     entry = standing.roster.get(event.actor)
     held = entry.lease_epoch if entry is not None else 0
     if held or event.lease_epoch is not None:
-        return not held or event.lease_epoch != held
-    return entry is not None and entry.kind == "agent" and event.actor != standing.owner
+        fenced = not held or event.lease_epoch != held
+    else:
+        fenced = entry is not None and entry.kind == "agent" and event.actor != standing.owner
+    return fenced and not event.payload.needs_no_lease(event.actor)

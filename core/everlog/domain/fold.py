@@ -81,11 +81,11 @@ def fold_session(key: str, loaded: Loaded | None, records: Sequence[LogRecord], 
     if stored is not None and (stored.era, stored.offset) >= (stretch.era, records[0].offset):
         fresh = [record for record in records if (stretch.era, record.offset) > (stored.era, stored.offset)]
         fold.recall(dict(earlier), records[: len(records) - len(fresh)])
+    recalled = len(fold.outcomes)
     for record in fresh:
         fold.add(record)
     document = None
     if fresh and fold.state is not None:
-        known = {offset for offset, _ in earlier}
         document = StoredSession(
             key=key,
             era=stretch.era,
@@ -94,7 +94,7 @@ def fold_session(key: str, loaded: Loaded | None, records: Sequence[LogRecord], 
             state=fold.state,
             revision=stored.revision + 1 if stored is not None else 1,
             timeline_from=stored.timeline_from if stored is not None else 1,
-            outcomes=[*earlier, *(pair for pair in fold.outcomes if pair[0] not in known)],
+            outcomes=earlier + fold.outcomes[recalled:],
         )
     return SessionFold(key, document, fold.entries, fold.rejections, fold.outcomes)
 

@@ -30,6 +30,8 @@ class Ring(msgspec.Struct, array_like=True):
 
     def recall(self, id_hash: bytes, content_hash: bytes, version: int) -> Duplicate | Rejected | None:
         """The verdict on an id that was judged before; None for a new one."""
+        if self.accepted.find(id_hash) < 0 and self.rejected.find(id_hash) < 0:  # most ids are new
+            return None
         slot = self._find(id_hash)
         if slot is None:
             return None
