@@ -17,5 +17,5 @@ class ArchiverSettings(RoomSettings):
     flush_interval_s: float = Field(default=300.0, ge=0, description="or when its first event has waited so long")
     log_window_s: float = Field(default=3600.0, ge=0, description="Events younger than this stay on the log")
     cycle_s: float = Field(default=5.0, gt=0, le=3600, description="Pause between two looks at the log")
-    metrics_port: int | None = Field(default=None, ge=1, le=65_535, description="/livez, /readyz, /metrics; None = none")
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535, description="Of the probes; None = none")
     metrics_host: str = "127.0.0.1"

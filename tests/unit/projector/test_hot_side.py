@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from everlog.adapters.memory.control import MemoryControlStore
 from everlog.adapters.memory.hot import MemoryHotStore
-from everlog.ports.hot import HotStore, HotWrite, Outcomes
+from everlog.ports.hot import HotWrite, Outcomes
 from everlog.ports.log import LogIdentity
 from everlog.projector.stores import HotSide
 from everlog.schemas.errors import UnavailableError
@@ -24,7 +24,7 @@ class AwayHotStore(MemoryHotStore):
             raise UnavailableError("redis", "away")
         await super().put(writes)
 
-    def at_epoch(self, epoch: int) -> HotStore:
+    def at_epoch(self, epoch: int) -> AwayHotStore:
         return AwayHotStore(epoch)
 
 
