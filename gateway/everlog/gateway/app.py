@@ -18,7 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
-from everlog.gateway import probes, routes
+from everlog.gateway import contracts, probes, routes
 from everlog.gateway.documents import describe
 from everlog.gateway.edge import Edge
 from everlog.gateway.health import Health
@@ -105,6 +105,7 @@ def create_app(dependencies: Dependencies) -> FastAPI:
     app.state.services = services
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.include_router(routes.router)
+    app.include_router(contracts.router)
     app.include_router(probes.router)
     app.add_middleware(
         Edge,

@@ -42,10 +42,10 @@ def answers(model: type[BaseModel], **statuses: str) -> Responses:
     return {int(status[1:]): {"description": text, "content": content} for status, text in statuses.items()}
 
 
-def problems(*statuses: int) -> Responses:
-    """Documented errors; 401, 403, 413, 422, 500 and 503 can come from every route."""
+def problems(*statuses: int, needs_token: bool = True) -> Responses:
+    """Documented errors; 413, 422, 500 and 503 can come from every route, 401 and 403 where it needs a token."""
     content = {PROBLEM_JSON: {"schema": {"$ref": _REFERENCE.format(model=Problem.__name__)}}}
-    every = sorted({401, 403, 413, 422, 500, 503, *statuses})
+    every = sorted({413, 422, 500, 503, *statuses, *((401, 403) if needs_token else ())})
     return {status: {"description": "Problem", "content": content} for status in every}
 
 

@@ -32,6 +32,7 @@ PROBLEMS: Final[Mapping[str, tuple[int, str]]] = {
     "not-found": (404, "No such session or version"),
     "outcome-unknown": (404, "Nothing is known of this event"),
     "no-such-route": (404, "No such route"),
+    "unknown-type": (404, "There is no such type of events"),
     "method-not-allowed": (405, "The route does not know this method"),
     "already-open": (409, "It is there already"),
     "closed": (409, "The session is closed"),
