@@ -137,7 +137,7 @@ class Decoder:
             told = _rules_only.decode(value)
         except DAMAGE:
             return Malformed(detail)
-        if told.rules > 0 and told.rules not in self._books:
+        if 0 < told.rules <= limits.SAFE_INTEGER and told.rules not in self._books:
             return UnknownRules(told.rules)
         return Malformed(detail, told.id if told.id is not None and is_identifier(told.id) else None)
 

@@ -63,6 +63,7 @@ def test_a_retry_has_the_same_content_hash_whatever_its_time_and_retry_mark() ->
         changed(said("hi"), expectedversion="3"),
         changed(said("hi"), expectedversion=-1),
         changed(said("hi"), expectedversion=2**53),
+        changed(said("hi"), rules=2**53),
         changed(said("hi"), time="yesterday"),
         changed(said("hi"), unknown=1),
         changed(said("hi"), type="everlog.never.heard.v1"),
