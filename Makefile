@@ -1,6 +1,6 @@
 # Everlog. `make help` lists the targets; `make demo` and `make test` need nothing but Python 3.11+, git and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit integration up down lock generate freeze format clean
+.PHONY: help setup demo test check replay-check unit integration up down lock generate freeze format clean
 
 BIN := .venv/bin
 SOURCES := schemas core producers projector archiver replay gateway local cli tests
@@ -32,6 +32,9 @@ check: setup ## Format, lint, types, import contracts, house tests
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@$(BIN)/pytest -q tests/house
+
+replay-check: setup ## Every recorded history folds to what was recorded, and covers the law
+	@$(BIN)/pytest -q tests/histories
 
 format: setup ## Write the house format
 	@$(BIN)/ruff format .
