@@ -15,7 +15,7 @@ from everlog.domain.record import LogRecord, partition_of
 from everlog.domain.state import State
 from everlog.domain.stored import Loaded, Rejection, StoredSession, TimelineEntry, rejection_of
 from everlog.domain.verdicts import FOREIGN, Accepted, Reason, Rejected, pack
-from everlog.schemas.errors import IntegrityError
+from everlog.schemas.errors import EverlogError, IntegrityError
 from everlog.schemas.identifiers import well_formed_key
 
 
@@ -45,6 +45,17 @@ class ForgottenOutcomesError(IntegrityError):
     """A document is ahead of the watermark and lacks outcomes from there on: the watermark has moved meanwhile."""
 
 
+class FoldRaisedError(EverlogError):
+    """Folding a record raised what no fold may raise: our bug, at which this one session stops.
+
+    ``reason`` is the name of the exception's type. The state that was folded is lost: it was changed in place.
+    """
+
+    def __init__(self, key: str, offset: int, cause: Exception) -> None:
+        self.key, self.offset, self.cause, self.reason = key, offset, cause, type(cause).__name__
+        super().__init__(f"the fold of {key} raised {self.reason} at offset {offset}")
+
+
 def route(
     records: Iterable[LogRecord], partition: int, partitions: int
 ) -> tuple[dict[str, list[LogRecord]], list[tuple[int, int]]]:
@@ -69,21 +80,15 @@ def route(
 def fold_session(key: str, loaded: Loaded | None, records: Sequence[LogRecord], stretch: Stretch) -> SessionFold:
     """Fold a session's records onto its document; the state in ``loaded`` is changed in place.
 
-    Raises ``UnknownRulesError``, and ``ForgottenOutcomesError`` when the document says that it holds records whose
-    outcomes are gone.
+    For a document that is neither parked nor a stub: see ``parking.fold_on``. Raises ``UnknownRulesError``,
+    ``FoldRaisedError``, and ``ForgottenOutcomesError`` when the document says that it holds records whose outcomes are
+    gone.
     """
     stored = loaded.stored if loaded is not None else None
+    earlier = carried_outcomes(stored, stretch)
+    recalled, fresh = recall(stored, earlier, records, stretch)
     fold = _Fold(key, stored.state if stored is not None else None, stretch)
-    earlier: list[tuple[int, int]] = []
-    if stored is not None and stored.era == stretch.era:
-        earlier = [pair for pair in stored.outcomes if pair[0] >= stretch.watermark]
-    fresh = records
-    if stored is not None and (stored.era, stored.offset) >= (stretch.era, records[0].offset):
-        fresh = [record for record in records if (stretch.era, record.offset) > (stored.era, stored.offset)]
-        fold.recall(dict(earlier), records[: len(records) - len(fresh)])
-    recalled = len(fold.outcomes)
-    for record in fresh:
-        fold.add(record)
+    fold.run(fresh)
     document = None
     if fresh and fold.state is not None:
         document = StoredSession(
@@ -94,9 +99,36 @@ def fold_session(key: str, loaded: Loaded | None, records: Sequence[LogRecord], 
             state=fold.state,
             revision=stored.revision + 1 if stored is not None else 1,
             timeline_from=stored.timeline_from if stored is not None else 1,
-            outcomes=earlier + fold.outcomes[recalled:],
+            outcomes=earlier + fold.outcomes,
         )
-    return SessionFold(key, document, fold.entries, fold.rejections, fold.outcomes)
+    return SessionFold(key, document, fold.entries, fold.rejections, recalled + fold.outcomes)
+
+
+def carried_outcomes(stored: StoredSession | None, stretch: Stretch) -> list[tuple[int, int]]:
+    """The outcomes that a document carries of records at or above the stretch's watermark."""
+    if stored is None or stored.era != stretch.era:
+        return []
+    return [pair for pair in stored.outcomes if pair[0] >= stretch.watermark]
+
+
+def recall(
+    stored: StoredSession | None, earlier: list[tuple[int, int]], records: Sequence[LogRecord], stretch: Stretch
+) -> tuple[list[tuple[int, int]], Sequence[LogRecord]]:
+    """The outcomes of those records that a document holds, taken from what it carries; and the other records.
+
+    Raises ``ForgottenOutcomesError``.
+    """
+    if stored is None or (stored.era, stored.offset) < (stretch.era, records[0].offset):
+        return [], records
+    fresh = [record for record in records if (stretch.era, record.offset) > (stored.era, stored.offset)]
+    known, recalled = dict(earlier), []
+    for record in records[: len(records) - len(fresh)]:
+        if record.offset not in known:
+            raise ForgottenOutcomesError(
+                f"the document of {stored.key} holds offset {record.offset} without its outcome"
+            )
+        recalled.append((record.offset, known[record.offset]))
+    return recalled, fresh
 
 
 def replay_session(
@@ -104,13 +136,11 @@ def replay_session(
 ) -> tuple[State | None, list[TimelineEntry]]:
     """Fold all records of a session from its first one on, to their end or to a version.
 
-    Returns the state and the entries of all versions; with ``at_version`` no later record is looked at.
+    Returns the state and the entries of all versions; with ``at_version`` no later record is looked at. Raises
+    ``UnknownRulesError``, ``FoldRaisedError``.
     """
     fold = _Fold(key, None, Stretch(era, partition, 0))
-    for record in records:
-        fold.add(record)
-        if at_version is not None and fold.state is not None and fold.state.version >= at_version:
-            break
+    fold.run(records, at_version)
     return fold.state, fold.entries
 
 
@@ -123,14 +153,20 @@ class _Fold:
         self.rejections: list[Rejection] = []
         self.outcomes: list[tuple[int, int]] = []
 
-    def recall(self, earlier: dict[int, int], records: Sequence[LogRecord]) -> None:
-        """Take the outcomes of records that were folded before from the document."""
+    def run(self, records: Iterable[LogRecord], at_version: int | None = None) -> None:
+        """Judge and fold records in order, to their end or to a version.
+
+        A machine that is out of memory says nothing about the record, a halt is not the session's alone.
+        """
         for record in records:
-            if record.offset not in earlier:
-                raise ForgottenOutcomesError(
-                    f"the document of {self.key} holds offset {record.offset} without its outcome"
-                )
-            self.outcomes.append((record.offset, earlier[record.offset]))
+            try:
+                self.add(record)
+            except (IntegrityError, MemoryError):
+                raise
+            except Exception as error:
+                raise FoldRaisedError(self.key, record.offset, error) from error
+            if at_version is not None and self.state is not None and self.state.version >= at_version:
+                break
 
     def add(self, record: LogRecord) -> None:
         """Judge and fold the next record."""

@@ -11,6 +11,9 @@ from everlog.domain.state import State
 from everlog.domain.verdicts import Rejected
 from everlog.domain.view import FOLD_VERSION
 
+COLD: Final = "cold"
+"""Why a session is parked that was only a stub when its next record came."""
+
 _SIGNED: Final = 1 << 63
 
 
@@ -21,6 +24,24 @@ class Stub(msgspec.Struct, array_like=True, frozen=True):
     status: str
     labels: dict[str, Any]
     state_hash: str
+
+
+class Parked(msgspec.Struct, array_like=True, frozen=True):
+    """Where a session stopped: its fold raised there, or its state is cold. All offsets are of the document's era."""
+
+    offset: int
+    """The record that the session waits at; the document's own position is right before it."""
+    reason: str
+    """The name of the exception's type, or ``COLD``; never its text, which may hold content."""
+    seen: int
+    """The session's last record that was passed over."""
+    since_ms: int = 0
+    """The broker's append time of the record that it waits at, milliseconds since 1970."""
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether it only waits for its state to come back: that is lag, and nobody's bug."""
+        return self.reason == COLD
 
 
 class StoredSession(msgspec.Struct, array_like=True):
@@ -42,6 +63,7 @@ class StoredSession(msgspec.Struct, array_like=True):
     outcomes: list[tuple[int, int]] = []
     """(offset, packed outcome), in order of offset."""
     stub: Stub | None = None
+    parked: Parked | None = None
 
     @property
     def version(self) -> int:

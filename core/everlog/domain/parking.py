@@ -1,0 +1,123 @@
+"""Parking: one session stops at an event, every other one goes on; and redrive, which continues it.
+
+A session is parked where its fold raises (our bug), or where an event comes while it is only a stub (``COLD``). Its
+document keeps the last good state, or the stub, and says where it waits and what was passed over since. A batch that
+comes again changes nothing: what a document has folded or seen is known from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from everlog.domain.fold import FoldRaisedError, SessionFold, Stretch, carried_outcomes, fold_session, recall
+from everlog.domain.record import LogRecord
+from everlog.domain.stored import COLD, Loaded, Parked, StoredSession, decode_stored, encode_stored
+from everlog.domain.verdicts import PENDING
+from everlog.schemas.errors import IntegrityError
+
+
+def fold_on(key: str, loaded: Loaded | None, records: Sequence[LogRecord], stretch: Stretch) -> SessionFold:
+    """Fold a session's records onto its document, or pass them over where it is parked or only a stub.
+
+    Raises as ``fold_session`` does; after a ``FoldRaisedError`` load the document afresh and ``park`` it.
+    """
+    if loaded is None:
+        return fold_session(key, None, records, stretch)
+    stored = loaded.stored
+    if stored.parked is not None:
+        return pass_over(key, loaded, records, stretch)
+    _, fresh = recall(stored, carried_outcomes(stored, stretch), records, stretch)
+    if stored.stub is None or not fresh:
+        return fold_session(key, loaded, records, stretch)
+    return park(key, loaded, records, stretch, fresh[0].offset, COLD)
+
+
+def park(
+    key: str, loaded: Loaded | None, records: Sequence[LogRecord], stretch: Stretch, offset: int, reason: str
+) -> SessionFold:
+    """Fold the records before an offset, and leave the session parked there; what follows is pending.
+
+    ``loaded`` must be fresh. If somebody else has folded or parked it meanwhile, that counts. A session without a state
+    gets a document without one. Raises ``FoldRaisedError`` if an earlier record cannot be folded, either.
+    """
+    stored = loaded.stored if loaded is not None else None
+    if stored is not None and (stored.parked is not None or (stored.era, stored.offset) >= (stretch.era, offset)):
+        return fold_on(key, loaded, records, stretch)
+    before = [record for record in records if record.offset < offset]
+    passed = records[len(before) :]
+    fold = fold_session(key, loaded, before, stretch) if before else SessionFold(key, None, [], [], [])
+    start = fold.document or stored or StoredSession(key, stretch.era, stretch.partition, offset, None)
+    fold.document = msgspec.structs.replace(
+        start,
+        era=stretch.era,
+        partition=stretch.partition,
+        offset=offset - 1,
+        revision=stored.revision + 1 if stored is not None else 1,
+        outcomes=_to_carry(stored, fold, stretch),
+        parked=Parked(offset, reason, passed[-1].offset, passed[0].timestamp),
+    )
+    fold.outcomes += [(record.offset, PENDING) for record in passed]
+    return fold
+
+
+def pass_over(key: str, loaded: Loaded, records: Sequence[LogRecord], stretch: Stretch) -> SessionFold:
+    """Fold nothing: what lies beyond a parked document's position is pending, and was seen."""
+    stored = loaded.stored
+    parked = _parked(stored)
+    if stored.era != stretch.era:
+        raise IntegrityError(
+            f"{key} is parked in era {stored.era}, the log is of era {stretch.era}",
+            hint="Redrive parked sessions before a new era begins",
+        )
+    earlier = carried_outcomes(stored, stretch)
+    recalled, beyond = recall(stored, earlier, records, stretch)
+    document = None
+    if beyond and beyond[-1].offset > parked.seen:
+        document = msgspec.structs.replace(
+            stored,
+            revision=stored.revision + 1,
+            outcomes=earlier,
+            parked=msgspec.structs.replace(parked, seen=beyond[-1].offset),
+        )
+    return SessionFold(key, document, [], [], recalled + [(record.offset, PENDING) for record in beyond])
+
+
+def redriven(key: str, loaded: Loaded, records: Sequence[LogRecord], stretch: Stretch) -> SessionFold:
+    """Fold what a parked session passed over with the code of today: it goes on, or is parked again.
+
+    ``records`` are the session's from where it waits to what it has seen; ``loaded`` has its state, also where the
+    store has only a stub. The stretch's watermark is the partition's, so that the document carries the outcomes that a
+    repeated batch asks for. No document: it waits where it did. Raises ``IntegrityError`` when records are missing.
+    """
+    stored = loaded.stored
+    parked = _parked(stored)
+    if not records or (records[0].offset, records[-1].offset) != (parked.offset, parked.seen):
+        raise IntegrityError(
+            f"history does not give back the records {parked.offset} to {parked.seen} of {key}",
+            hint="Check the archive with: everlog archive status",
+        )
+    pristine = encode_stored(msgspec.structs.replace(stored, parked=None))
+    try:
+        fold = fold_session(key, Loaded(decode_stored(pristine), loaded.base), records, stretch)
+    except FoldRaisedError as error:
+        fresh = Loaded(decode_stored(pristine), loaded.base)
+        fold = park(key, fresh, records, stretch, error.offset, error.reason)
+        if (error.offset, error.reason) == (parked.offset, parked.reason):
+            fold.document = None
+        return fold
+    start = fold.document or msgspec.structs.replace(stored, revision=stored.revision + 1, offset=parked.seen)
+    fold.document = msgspec.structs.replace(start, outcomes=_to_carry(stored, fold, stretch), parked=None)
+    return fold
+
+
+def _parked(stored: StoredSession) -> Parked:
+    assert stored.parked is not None  # noqa: S101 (a type narrowing: callers ask first)
+    return stored.parked
+
+
+def _to_carry(stored: StoredSession | None, fold: SessionFold, stretch: Stretch) -> list[tuple[int, int]]:
+    """What a document must carry after a fold, for batches that come again."""
+    known = dict(carried_outcomes(stored, stretch)) | dict(fold.outcomes)
+    return [pair for pair in sorted(known.items()) if pair[0] >= stretch.watermark]
