@@ -1,6 +1,6 @@
 # Everlog. `make help` lists the targets; `make demo` and `make test` need nothing but Python 3.11+, git and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check replay-check unit integration up down lock generate freeze format clean
+.PHONY: help setup demo test check replay-check simulation bench unit integration up down lock generate freeze format clean
 
 BIN := .venv/bin
 SOURCES := schemas core producers projector archiver replay gateway local cli tests
@@ -28,13 +28,19 @@ integration: setup ## Tests on the real local services
 check: setup ## Format, lint, types, import contracts, house tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy $(SOURCES)
+	@$(BIN)/mypy $(SOURCES) benchmarks
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@$(BIN)/pytest -q tests/house
 
 replay-check: setup ## Every recorded history folds to what was recorded, and covers the law
 	@$(BIN)/pytest -q tests/histories
+
+simulation: setup ## The law among fifty writers and chance: SCHEDULES=n (10000) SEED=s
+	@SCHEDULES=$(or $(SCHEDULES),10000) $(BIN)/pytest -q -s tests/simulation
+
+bench: setup ## One benchmark, figures as JSON on the last line: NAME=fold
+	@$(BIN)/python -m benchmarks.run "$(NAME)"
 
 format: setup ## Write the house format
 	@$(BIN)/ruff format .
