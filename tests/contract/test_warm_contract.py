@@ -12,7 +12,7 @@ from everlog.adapters.memory.warm import MemoryWarmStore
 from everlog.adapters.mongo import MongoWarmStore, connect
 from everlog.adapters.mongo.connection import Client
 from everlog.domain.law import LAW
-from everlog.domain.stored import Base, Loaded, Rejection, StoredSession, Stub, TimelineEntry
+from everlog.domain.stored import COLD, Base, Loaded, Parked, Rejection, StoredSession, Stub, TimelineEntry
 from everlog.domain.verdicts import FOREIGN, PENDING, Accepted, Duplicate, Reason, Rejected, pack
 from everlog.local.stack import Addresses
 from everlog.ports.warm import ClosedBatch, Idle, SessionWrite, WarmStore
@@ -291,6 +291,29 @@ class WarmContract:
         assert {one async for one in store.idle(3_000)} == stale
         everything = {one async for one in store.idle(3_000, stubs=True)}
         assert everything == stale | {Idle("acme/stub", ERA, PARTITION, 1)}
+
+    async def test_parked_sessions_are_those_of_the_partition_until_they_go_on(self, store: WarmStore) -> None:
+        raised = Parked(LARGE_OFFSET, "ValueError", LARGE_OFFSET + 7, 1_700_000_000_000)
+        forms = {
+            "acme/raised": (document("acme/raised"), raised),
+            "acme/nothing": (StoredSession("acme/nothing", ERA, PARTITION, -1, None), Parked(0, "KeyError", 0)),
+            "acme/stub": (
+                StoredSession("acme/stub", ERA, PARTITION, 4, None, stub=Stub(1, "open", {}, "ab" * 32)),
+                Parked(5, COLD, 6, 1),
+            ),
+            "acme/elsewhere": (document("acme/elsewhere", partition=PARTITION + 1), raised),
+        }
+        for stored, parked in forms.values():
+            stored.parked = parked
+        await store.write_sessions([SessionWrite(stored, None) for stored, _ in forms.values()])
+        await written(store, document("acme/current"))
+        waiting = {key: parked for key, (_, parked) in forms.items() if key != "acme/elsewhere"}
+        assert {key: parked async for key, parked in store.parked(PARTITION)} == waiting
+        assert (await store.load(["acme/stub"]))["acme/stub"].stored.parked == Parked(5, COLD, 6, 1)
+        base = (await store.load(["acme/raised"]))["acme/raised"].base
+        await written(store, document("acme/raised", offset=9, revision=2), base)
+        del waiting["acme/raised"]
+        assert {key: parked async for key, parked in store.parked(PARTITION)} == waiting
 
 
 class TestMemoryWarmStore(WarmContract):

@@ -27,6 +27,7 @@ from everlog.ports.control import Live
 from everlog.ports.hot import HotWrite, Outcomes
 from everlog.ports.log import LogIdentity
 from everlog.ports.warm import ClosedBatch, SessionWrite
+from everlog.schemas.limits import SAFE_INTEGER
 
 IDENTITY = LogIdentity("memory", "everlog.events", 0, 4)
 KEYS = new_key_pair()
@@ -38,19 +39,18 @@ class LogHistory:
     def __init__(self, log: MemoryLog) -> None:
         self.log = log
 
-    async def records(self, key: str) -> list[LogRecord]:
+    async def records(self, key: str, first: int, until: int) -> list[LogRecord]:
         partition = partition_of(key.encode(), IDENTITY.partitions)
-        end = (await self.log.bounds(partition)).end
-        return [
-            record async for chunk in self.log.read(partition, 0, end) for record in chunk if record.key == key.encode()
-        ]
+        end = min(until, (await self.log.bounds(partition)).end)
+        chunks = [chunk async for chunk in self.log.read(partition, first, end)]
+        return [record for chunk in chunks for record in chunk if record.key == key.encode()]
 
     async def state(self, key: str, *, at_version: int | None = None, until_offset: int | None = None) -> State | None:
-        state, _ = await self._replay(key, at_version)
+        state, _ = await self._replay(key, at_version, until_offset)
         return state
 
     async def entries(self, key: str, first: int, last: int) -> list[TimelineEntry]:
-        _, entries = await self._replay(key, last)
+        _, entries = await self._replay(key, last, None)
         return [entry for entry in entries if first <= entry.version <= last]
 
     async def partition(self, partition: int, first: int) -> AsyncIterator[Sequence[LogRecord]]:
@@ -58,9 +58,12 @@ class LogHistory:
         async for chunk in self.log.read(partition, first, end):
             yield chunk
 
-    async def _replay(self, key: str, at_version: int | None) -> tuple[State | None, list[TimelineEntry]]:
+    async def _replay(
+        self, key: str, at_version: int | None, until: int | None
+    ) -> tuple[State | None, list[TimelineEntry]]:
         partition = partition_of(key.encode(), IDENTITY.partitions)
-        return replay_session(key, await self.records(key), IDENTITY.era, partition, at_version=at_version)
+        records = await self.records(key, 0, until if until is not None else SAFE_INTEGER)
+        return replay_session(key, records, IDENTITY.era, partition, at_version=at_version)
 
 
 class World:

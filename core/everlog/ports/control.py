@@ -15,7 +15,7 @@ from everlog.ports.log import LogIdentity
 REQUEST_SESSIONS = 500
 """Sessions of one request at most: it is carried out between two batches, in well under a second."""
 
-RequestKind = Literal["evict_timeline", "evict_session", "rehydrate"]
+RequestKind = Literal["evict_timeline", "evict_session", "rehydrate", "redrive"]
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -38,6 +38,8 @@ class Request(msgspec.Struct, frozen=True):
     """Of an eviction: only what lies wholly below this offset of the partition may go."""
     keep_entries: int = 0
     """Of an eviction of timelines: how many of the newest entries stay warm."""
+    reason: str = ""
+    """Why somebody asked for it, for the log of the owner."""
     done: int | None = None
     """How many sessions were changed; None while the request waits."""
     error: str | None = None

@@ -13,7 +13,7 @@ from everlog.domain.stored import TimelineEntry
 class History(Protocol):
     """Reads what may no longer be warm or on the log.
 
-    Every method raises ``UnavailableError`` and ``ArchiveDamagedError``.
+    Every method raises ``UnavailableError`` and ``ArchiveDamagedError``; those that fold also ``FoldRaisedError``.
     """
 
     def partition(self, partition: int, first: int) -> AsyncIterator[Sequence[LogRecord]]:
@@ -28,3 +28,6 @@ class History(Protocol):
 
     async def entries(self, key: str, first: int, last: int) -> list[TimelineEntry]:
         """Timeline entries of versions ``first`` to ``last`` inclusive, in order."""
+
+    async def records(self, key: str, first: int, until: int) -> list[LogRecord]:
+        """A session's records from offset ``first`` on and below ``until``, in order; all of them in memory."""

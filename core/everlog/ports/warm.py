@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import NamedTuple, Protocol
 
-from everlog.domain.stored import Base, Loaded, Rejection, StoredSession, TimelineEntry
+from everlog.domain.stored import Base, Loaded, Parked, Rejection, StoredSession, TimelineEntry
 
 
 class SessionWrite(NamedTuple):
@@ -73,6 +73,9 @@ class WarmReader(Protocol):
     def idle(self, before_ms: int, *, stubs: bool = False) -> AsyncIterator[Idle]:
         """Sessions whose document was last written before that time (milliseconds since 1970), without stubs unless
         asked for. A full scan: for operators' work in the background."""
+
+    def parked(self, partition: int) -> AsyncIterator[tuple[str, Parked]]:
+        """The parked sessions of a partition, cold ones included, in no order."""
 
 
 class WarmStore(WarmReader, Protocol):

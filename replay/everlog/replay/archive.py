@@ -45,8 +45,9 @@ class ArchiveReader:
             return manifest, blooms
         raise NotFoundError(f"the archive of partition {partition} changes faster than it can be read")
 
-    async def session(self, partition: int, key: str, until: int | None) -> tuple[list[Record], int]:
-        """All archived records of a session below ``until``, in order, and the offset where the archive ends.
+    async def session(self, partition: int, key: str, until: int | None, *, first: int = 0) -> tuple[list[Record], int]:
+        """The archived records of a session from ``first`` on and below ``until``, in order, and the offset where the
+        archive ends.
 
         One parallel wave of GETs over the segments that may hold it.
         """
@@ -55,7 +56,9 @@ class ArchiveReader:
             if pinned is None:
                 return [], 0
             manifest, blooms = pinned
-            wanted = [entry for entry in manifest.segments if _may_hold(entry, blooms, key, until)]
+            wanted = [
+                entry for entry in manifest.segments if entry.next > first and _may_hold(entry, blooms, key, until)
+            ]
             try:
                 found = await asyncio.gather(
                     *(self._segments.read_session(entry, key, until=until) for entry in wanted)
@@ -64,8 +67,8 @@ class ArchiveReader:
                 if attempt == RELOADS:
                     raise
                 continue
-            records = sorted(itertools.chain.from_iterable(found), key=lambda record: record.offset)
-            return records, manifest.next_offset
+            records = [record for record in itertools.chain.from_iterable(found) if record.offset >= first]
+            return sorted(records, key=lambda record: record.offset), manifest.next_offset
         raise AssertionError("unreachable: the loop ends by return or raise")
 
     async def partition(self, partition: int, first: int) -> AsyncIterator[Sequence[Record]]:

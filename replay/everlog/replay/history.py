@@ -55,6 +55,12 @@ class ArchiveThenLog:
         _, entries = await self._replay(key, last, None)
         return [entry for entry in entries if first <= entry.version <= last]
 
+    async def records(self, key: str, first: int, until: int) -> list[LogRecord]:
+        """A session's records from offset ``first`` on and below ``until``, in order."""
+        partition = partition_of(key.encode(), self._identity.partitions)
+        archived, end = await self._archive.session(partition, key, until, first=first)
+        return [*archived, *await self._tail(partition, key, max(first, end), until)]
+
     async def _replay(
         self, key: str, at_version: int | None, until: int | None
     ) -> tuple[State | None, list[TimelineEntry]]:

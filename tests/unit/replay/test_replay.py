@@ -68,6 +68,9 @@ async def assert_whole(moment: Past) -> None:
     for key in moment.keys:
         assert hash_of(await history.state(key)) == truth.hashes[key]
         assert await history.entries(key, 1, 1_000) == truth.entries[key]
+        for first, until in ((0, 1_000), (5, 20), (20, 21), (30, 30)):
+            mine = [one for one in moment.records[first:until] if one.key == key.encode()]
+            assert await history.records(key, first, until) == mine
     assert [one async for chunk in history.partition(PARTITION, 0) for one in chunk] == moment.records
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from everlog.domain.stored import (
     Base,
     Loaded,
+    Parked,
     Rejection,
     StoredSession,
     TimelineEntry,
@@ -128,6 +129,13 @@ class MemoryWarmStore:
             stored = document.stored
             if document.written_at_ms < before_ms and (stubs or stored.stub is None):
                 yield Idle(key, stored.era, stored.partition, stored.offset)
+
+    async def parked(self, partition: int) -> AsyncIterator[tuple[str, Parked]]:
+        """The parked sessions of a partition."""
+        for key, document in list(self._documents.items()):
+            stored = document.stored
+            if stored.partition == partition and stored.parked is not None:
+                yield key, stored.parked
 
     def damage(self, key: str) -> None:
         """Change a byte of a document behind everyone's back: for tests of proofs."""

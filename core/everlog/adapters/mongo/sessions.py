@@ -16,7 +16,7 @@ from pymongo.errors import BulkWriteError
 from everlog.adapters.mongo import connection
 from everlog.adapters.mongo.errors import duplicates, translated
 from everlog.adapters.mongo.writes import IDS_OF_A_QUERY, pieces
-from everlog.domain.stored import Base, Loaded, StoredSession, checksum, decode_stored, encode_stored
+from everlog.domain.stored import Base, Loaded, Parked, StoredSession, checksum, decode_stored, encode_stored
 from everlog.ports.warm import Idle, SessionWrite, Written
 from everlog.schemas.errors import IntegrityError
 
@@ -47,9 +47,11 @@ class Sessions:
         self._collection = collection
 
     async def ensure_indexes(self) -> None:
-        """An index by partition, for dropping one: it never changes, so replacing a document does not touch it."""
+        """An index by partition, for dropping one: it never changes, so replacing a document does not touch it. And
+        one of parked sessions, in which the others do not stand."""
         with translated():
             await self._collection.create_index("partition")
+            await self._collection.create_index("parked.offset", sparse=True)
 
     async def load(self, keys: Collection[str]) -> dict[str, Loaded]:
         """The documents of those sessions that have one; raises ``IntegrityError`` for a damaged one."""
@@ -118,6 +120,13 @@ class Sessions:
             async for found in self._collection.find(query, ["era", "partition", "offset"]):
                 yield Idle(found["_id"], found["era"], found["partition"], found["offset"])
 
+    async def parked(self, partition: int) -> AsyncIterator[tuple[str, Parked]]:
+        """The parked sessions of a partition."""
+        query = {"parked.offset": {"$exists": True}, "partition": partition}
+        with translated():
+            async for found in self._collection.find(query, ["parked"]):
+                yield found["_id"], Parked(**found["parked"])
+
 
 def _encoded(write: SessionWrite) -> _Encoded:
     blob = encode_stored(write.document)
@@ -146,6 +155,16 @@ def _document(item: _Encoded, now_ms: int) -> dict[str, Any]:
         "stub": stored.stub is not None,
         "written_at_ms": Int64(now_ms),
         "blob": item.blob,
+        **({"parked": _clear(stored.parked)} if stored.parked is not None else {}),
+    }
+
+
+def _clear(parked: Parked) -> dict[str, Any]:
+    return {
+        "offset": Int64(parked.offset),
+        "reason": parked.reason,
+        "seen": Int64(parked.seen),
+        "since_ms": Int64(parked.since_ms),
     }
 
 

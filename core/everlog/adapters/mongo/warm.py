@@ -8,7 +8,7 @@ from everlog.adapters.mongo.connection import Database
 from everlog.adapters.mongo.sessions import Sessions
 from everlog.adapters.mongo.timeline import Rejections, Timeline
 from everlog.adapters.mongo.watermarks import Outcomes, Watermarks
-from everlog.domain.stored import Loaded, Rejection, TimelineEntry
+from everlog.domain.stored import Loaded, Parked, Rejection, TimelineEntry
 from everlog.ports.warm import ClosedBatch, Idle, SessionWrite, Written
 
 
@@ -77,3 +77,7 @@ class MongoWarmStore:
     def idle(self, before_ms: int, *, stubs: bool = False) -> AsyncIterator[Idle]:
         """Sessions whose document was last written before that time."""
         return self._sessions.idle(before_ms, stubs=stubs)
+
+    def parked(self, partition: int) -> AsyncIterator[tuple[str, Parked]]:
+        """The parked sessions of a partition."""
+        return self._sessions.parked(partition)
