@@ -66,9 +66,11 @@ def projector(
 ) -> None:
     """Run a projector worker: folds the log into Redis and MongoDB."""
     from everlog.cli.projector import run_projector
+    from everlog.runtime.collector import relax_collector
     from everlog.runtime.logging import configure
 
     configure("projector")
+    relax_collector()
     asyncio.run(run_projector(generation))
 
 
