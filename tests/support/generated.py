@@ -157,7 +157,7 @@ def nearly(draw: st.DrawFn, model: type[Event]) -> Any:
 
 # A history: few names, few ids, few numbers, so that events meet each other.
 NAMES: Final = st.sampled_from(["ada", "bob", "bot"])
-ACTORS: Final = st.sampled_from(["ada", "ada", "bob", "bot", "eve", "system:x"])
+ACTORS: Final = st.sampled_from(["ada"] * 5 + ["bob", "bob", "bot", "bot", "eve", "system:x"])
 NUMBERS: Final = st.integers(1, 9)
 THINGS: Final = st.sampled_from(["x", "y"])
 KEYS: Final = st.sampled_from(["k1", "k2", "é"])
@@ -189,7 +189,7 @@ BATCHED: Final[dict[str, Strategy]] = {
     "interrupt.resolved": data(interrupt=THINGS, status="resolved"),
     "session.metadata_updated": data(labels=st.dictionaries(KEYS.filter(str.isascii), st.none() | TEXTS, max_size=2)),
     "history.compacted": data(from_version=1, to_version=NUMBERS, parts=sealed(5)),
-    "org.example.thing": data(a=SCALARS),
+    "org.example.thing": data(a=st.sampled_from([None, 0.5, "text", {"b": [1]}])),
 }
 ALONE: Final[dict[str, Strategy]] = {
     "session.created": data(owner="ada", title=st.sampled_from(["one", "two"])),
@@ -219,28 +219,43 @@ ALONE: Final[dict[str, Strategy]] = {
 }
 
 
+SELDOM: Final = st.sampled_from([False] * 5 + [True])
+OFTEN: Final = [*BATCHED, *BATCHED, *ALONE, *["session.resumed", "session.reopened", "lease.acquired"] * 2, "garbage"]
+"""Types, each as often as it is proposed: a session should mostly be awake."""
+
+
 @st.composite
 def proposals(draw: st.DrawFn) -> bytes:
     """A record's value: an event that may or may not be accepted, or now and then none at all."""
-    type_name = draw(st.sampled_from([*BATCHED, *ALONE, *["message.appended"] * 4, "garbage"]))
+    type_name = draw(st.sampled_from(OFTEN))
     if type_name == "garbage":
         return draw(st.binary(max_size=20))
     attributes: dict[str, Any] = {"actor": draw(ACTORS)}
-    if draw(st.integers(0, 3)) == 0:
+    if draw(SELDOM):
         attributes["id"] = f"id-{draw(NUMBERS)}"
-    if draw(st.integers(0, 2)) == 0:
+    if draw(SELDOM):
         attributes["leaseepoch"] = draw(NUMBERS)
-    if draw(st.integers(0, 3)) == 0 or type_name == "session.rewound":
+    if draw(SELDOM) or type_name == "session.rewound":
         attributes["expectedversion"] = draw(NUMBERS)
     return value(type_name, draw({**BATCHED, **ALONE}[type_name]), **attributes)
+
+
+CREATION: Final = {
+    "owner": "ada",
+    "state": {"k1": 0},
+    "participants": [
+        {"participant": "bob", "principal": "p", "kind": "human"},
+        {"participant": "bot", "principal": "p", "kind": "agent"},
+    ],
+}
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[bytes]:
     """The values of a session's records; most begin with its creation, some end with its erasure."""
-    proposed = draw(st.lists(proposals(), max_size=25))
-    if draw(st.integers(0, 9)):
-        proposed.insert(0, value("session.created", {"owner": "ada", "state": {"k1": 0}}))
-    if draw(st.integers(0, 9)) == 0:
+    proposed = draw(st.lists(proposals(), min_size=draw(st.sampled_from([0, 5, 20, 30])), max_size=40))
+    if not draw(SELDOM):
+        proposed.insert(0, value("session.created", CREATION))
+    if draw(SELDOM):
         proposed.append(value("session.erased", {"reason": "asked", "requested_by": "ada"}, actor="system:x"))
     return proposed
