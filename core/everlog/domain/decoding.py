@@ -10,7 +10,7 @@ event again gives the same bytes, which nothing lax survives. Only other values 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -19,7 +19,7 @@ from msgspec import Meta
 from everlog.domain import content
 from everlog.domain.canonical import canonical, content_hash, id_hash, parse_strictly
 from everlog.domain.envelope import Envelope, Origin, check, is_type
-from everlog.domain.event import Event, Malformed, Payload, UnknownRules
+from everlog.domain.event import Event, FreeJson, Malformed, Payload, UnknownRules
 from everlog.domain.registry import BATCH, RuleBook
 from everlog.domain.types.batch import BatchAppended
 from everlog.domain.types.custom import Custom
@@ -109,13 +109,14 @@ class Decoder:
         decoder = self._payloads[rules].get(type_name)
         if decoder is not None:
             payload = decoder.decode(raw)
-            return payload, _are_plain(payload, depth) and _sorted.encode(payload) == raw
+            values = payload.free_json()
+            return payload, (not values or _are_plain(values, depth)) and _sorted.encode(payload) == raw
         if type_name == BATCH:
             return self._batch(rules, raw)
         if type_name.startswith(EVERLOG_TYPE_PREFIX):
             raise msgspec.ValidationError(f"rules {rules} have no type {type_name}")
         custom = Custom(_objects.decode(raw))
-        return custom, _are_plain(custom, depth) and _sorted.encode(custom.data) == raw
+        return custom, _are_plain(custom.free_json(), depth) and _sorted.encode(custom.data) == raw
 
     def _batch(self, rules: int, raw: bytes) -> tuple[Payload, bool]:
         batch = _batches.decode(raw)
@@ -142,7 +143,6 @@ class Decoder:
         return Malformed(detail, told.id if told.id is not None and is_identifier(told.id) else None)
 
 
-def _are_plain(payload: Payload, depth: int) -> bool:
+def _are_plain(values: Sequence[FreeJson], depth: int) -> bool:
     """Whether all free JSON is plain. Raises ``NotInteroperableError`` for what not every reader keeps."""
-    values = payload.free_json()
-    return not values or all([is_plain(value, depth - around) for around, value in values])  # noqa: C419 (visit all)
+    return all([is_plain(value, depth - around) for around, value in values])  # noqa: C419 (visit all)
