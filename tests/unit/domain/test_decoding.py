@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from everlog.domain.encoding import encode
 from everlog.domain.event import Event, Malformed
 from everlog.domain.law import LAW
 from everlog.domain.types.batch import BatchAppended
 from everlog.domain.types.custom import Custom
 from everlog.schemas.errors import InvalidEventError, LimitExceededError
+from everlog.schemas.events import AnyEvent
 from everlog.schemas.limits import VALUE_BYTES
 from support.events import KEY, created, said, value
 
@@ -132,3 +134,162 @@ def test_a_door_refuses_a_too_large_event_and_names_both_sizes() -> None:
         said("x" * VALUE_BYTES)
     assert raised.value.maximum == VALUE_BYTES
     assert raised.value.actual > VALUE_BYTES
+
+
+def nested(containers: int) -> bytes:
+    return b"[" * containers + b"]" * containers
+
+
+PLACES = [
+    ("org.example.thing", {"a": "HERE"}, 31),
+    ("state.patched", {"set": {"k": "HERE"}}, 30),
+    ("session.created", {"owner": "ada", "state": {"k": "HERE"}}, 30),
+    ("tool_call.requested", {"arguments": "HERE", "name": "n", "tool_call": "t"}, 31),
+    ("interrupt.resolved", {"interrupt": "i", "payload": "HERE", "status": "resolved"}, 31),
+    ("interrupt.raised", {"interrupt": "i", "message": "m", "reason": "r", "response_schema": {"a": "HERE"}}, 30),
+    ("message.appended", {"parts": [{"data": "HERE", "type": "data"}], "role": "user"}, 29),
+    ("message.edited", {"parts": [{"data": "HERE", "type": "data"}], "version": 1}, 29),
+    ("tool_call.completed", {"parts": [{"data": "HERE", "type": "data"}], "tool_call": "t"}, 29),
+    ("history.compacted", {"from_version": 1, "parts": [{"data": "HERE", "type": "data"}], "to_version": 1}, 29),
+    (
+        "session.created",
+        {"owner": "a", "summary": {"from_version": 1, "parts": [{"data": "HERE", "type": "data"}], "to_version": 1}},
+        28,
+    ),
+    ("batch.appended", {"events": [{"data": {"a": "HERE"}, "type": "org.example.thing"}]}, 28),
+    ("batch.appended", {"events": [{"data": {"set": {"k": "HERE"}}, "type": "everlog.state.patched.v1"}]}, 27),
+]
+
+
+@pytest.mark.parametrize(("type_name", "data", "fits"), PLACES)
+def test_depth_is_counted_over_the_whole_data_wherever_free_json_stands(
+    type_name: str, data: dict[str, object], fits: int
+) -> None:
+    raw = value(type_name, data)
+    for spelled in (raw, raw + b" "):
+        assert isinstance(LAW.decode(spelled.replace(b'"HERE"', nested(fits))), Event)
+        assert isinstance(LAW.decode(spelled.replace(b'"HERE"', nested(fits + 1))), Malformed)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "is_event"),
+    [
+        (b"9007199254740991", True),
+        (b"-9007199254740991", True),
+        (b"9007199254740991.0", True),
+        (b"9007199254740992", False),
+        (b"-9007199254740992", False),
+        (b"9007199254740992.0", False),
+        (b"-9007199254740993.0", False),
+        (b"1e20", False),
+        (b"100000000000000000000", False),
+        (b"99999999999999999999999", False),
+        (b"1e21", True),
+        (b"1e+21", True),
+        (b"-1e300", True),
+        (b"1e-300", True),
+        (b"-0.0", True),
+        (b"1e400", False),
+        (b"Infinity", False),
+        (b"01", False),
+    ],
+)
+def test_a_number_is_kept_or_refused_whatever_its_spelling(spelling: bytes, is_event: bool) -> None:
+    raw = value("org.example.thing", {"a": 7}).replace(b'"a":7', b'"a":' + spelling)
+    assert isinstance(LAW.decode(raw), Event if is_event else Malformed)
+
+
+@pytest.mark.parametrize("spelling", [b"3.0", b"3e0", b"03", b'"3"', b"+3"])
+def test_a_count_is_an_integer_and_nothing_that_equals_one(spelling: bytes) -> None:
+    raw = said("hi", expectedversion=3)
+    assert isinstance(LAW.decode(raw.replace(b'"expectedversion":3', b'"expectedversion":' + spelling)), Malformed)
+    summary = {"from_version": 1, "to_version": 3, "parts": TEXT["parts"]}
+    raw = value("history.compacted", summary)
+    assert isinstance(LAW.decode(raw.replace(b'"to_version":3', b'"to_version":' + spelling)), Malformed)
+
+
+@pytest.mark.parametrize(
+    "time", ["\uff12\uff10\uff12\uff16-01-02T03:04:05Z", "2026-01-02T03:04:0\u0665Z", "2026-01-02T03:04:05.1234567890Z"]
+)
+def test_a_time_has_ascii_digits_and_at_most_nanoseconds(time: str) -> None:
+    assert isinstance(LAW.decode(changed(said("hi"), time=time)), Malformed)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"correlationid": "a b"},
+        {"causationid": ""},
+        {"correlationid": "x" * 129},
+        {"source": "mads"},
+        {"source": "/" + "x" * 256},
+        {"subject": "a/b"},
+        {"tenantid": "a#b"},
+        {"actor": ""},
+        {"type": "nodots"},
+        {"type": "Org.Example"},
+        {"type": "org." + "x" * 125},
+        {"leaseepoch": 2**53},
+        {"leaseepoch": True},
+        {"retry": 1},
+        {"seenversion": -1},
+    ],
+)
+def test_an_attribute_that_is_not_well_formed_makes_the_event_malformed(attributes: dict[str, object]) -> None:
+    assert isinstance(LAW.decode(changed(value("org.example.thing", {}), **attributes)), Malformed)
+
+
+def test_attributes_that_just_fit_are_read() -> None:
+    longest = {"correlationid": "x" * 128, "causationid": "a", "source": "/" + "x" * 255, "type": "org." + "x" * 124}
+    most = {"leaseepoch": 2**53 - 1, "expectedversion": 0, "seenversion": 0, "retry": True}
+    assert isinstance(LAW.decode(changed(value("org.example.thing", {}), **longest, **most)), Event)
+
+
+def test_the_id_of_a_malformed_event_is_told_where_it_can_be_read() -> None:
+    def told(raw: bytes) -> str | None:
+        malformed = LAW.decode(raw)
+        assert isinstance(malformed, Malformed)
+        return malformed.id
+
+    raw = said("hi", id="m-1")
+    assert told(raw.replace(b'"role"', b'"roll"')) == "m-1"
+    assert told(changed(raw, rules=0)) == "m-1"
+    assert told(changed(raw, id="a b")) is None
+    assert told(changed(raw, id=7)) is None
+    assert told(raw[:-1]) is None
+
+
+def test_a_value_of_exactly_the_limit_is_read_and_one_byte_more_is_not() -> None:
+    raw = said("hi")
+    assert isinstance(LAW.decode(raw + b" " * (VALUE_BYTES - len(raw))), Event)
+    refused = LAW.decode(raw + b" " * (VALUE_BYTES - len(raw) + 1))
+    assert refused == Malformed(f"the value has {VALUE_BYTES + 1} bytes, the limit is {VALUE_BYTES}")
+
+
+def test_a_door_of_older_rules_refuses_newer_ones() -> None:
+    with pytest.raises(InvalidEventError, match="does not know rules 2"):
+        value("message.appended", TEXT, rules=2)
+
+
+def test_a_door_writes_typed_events_as_it_writes_plain_ones() -> None:
+    plain = said("hi", id="m-1")
+    assert encode(AnyEvent.validate_json(plain)) == plain
+    removed = value("session.metadata_updated", {"title": None}, id="m-2")
+    assert encode(AnyEvent.validate_json(removed)) == removed
+
+
+def test_content_counts_with_type_and_actor() -> None:
+    def content(raw: bytes) -> bytes:
+        event = LAW.decode(raw)
+        assert isinstance(event, Event)
+        return event.content_hash
+
+    thing = content(value("org.example.thing", {"a": 1}))
+    assert len(thing) == 16
+    assert thing == content(value("org.example.thing", {"a": 1}, correlationid="x", leaseepoch=3, source="/other"))
+    others = [
+        value("org.example.other", {"a": 1}),
+        value("org.example.thing", {"a": 2}),
+        value("org.example.thing", {"a": 1}, actor="bob"),
+    ]
+    assert len({thing, *map(content, others)}) == 4
