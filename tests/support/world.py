@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 from everlog.adapters.archive import ManifestStore, SegmentStore
@@ -19,10 +19,12 @@ from everlog.archiver.settings import ArchiverSettings
 from everlog.archiver.trimming import Trimmer
 from everlog.domain.state import state_hash
 from everlog.domain.stored import StoredSession
+from everlog.domain.verdicts import PENDING
 from everlog.ports.control import Request, RequestKind
 from everlog.ports.log import LogIdentity
 from everlog.projector.ports import ResumeError
 from everlog.projector.projection import Projection
+from everlog.projector.redriving import Redriver
 from everlog.projector.requests import RequestRunner
 from everlog.projector.stores import HotSide
 from everlog.replay.archive import ArchiveReader
@@ -161,7 +163,12 @@ class World:
 
     def runner(self, projection: Projection, watch: Watch | None = None) -> RequestRunner:
         """What carries out requests beside a projection; ``watch`` sees the calls of the control store."""
-        return RequestRunner(projection, (watch or silent()).over(self.control), 1, poll_s=0.01)
+        control = (watch or silent()).over(self.control)
+        return RequestRunner(projection, self.redriver(projection), control, 1, poll_s=0.01)
+
+    def redriver(self, projection: Projection) -> Redriver:
+        """What folds parked sessions on beside a projection."""
+        return Redriver(projection, 0.01, self.clock)
 
     async def stored(self, key: str) -> StoredSession:
         """A session's warm document."""
@@ -176,18 +183,29 @@ class World:
                 yield document
 
 
-async def assert_projected(world: World, truth: Truth, partition: int = PARTITION) -> None:
-    """Warm and hot store say of a partition what the law says, and nothing else."""
-    await assert_warm(world, truth, partition)
+async def assert_projected(
+    world: World, truth: Truth, partition: int = PARTITION, *, pending: Collection[int] = ()
+) -> None:
+    """Warm and hot store say of a partition what the law says, and nothing else.
+
+    Of ``pending`` offsets, at which a session was parked once, the outcomes may still say so.
+    """
+    await assert_warm(world, truth, partition, pending=pending)
     async for document in world.hot_documents(list(truth.hashes)):
         assert digest(document) == truth.hashes[document.key], "the hot store shows an older state"
 
 
-async def assert_warm(world: World, truth: Truth, partition: int = PARTITION) -> None:
+async def assert_warm(world: World, truth: Truth, partition: int = PARTITION, *, pending: Collection[int] = ()) -> None:
     """The warm store says of a partition what the law says, and nothing else."""
     era, end = world.identity.era, len(truth.outcomes)
     assert await world.warm.watermark(era, partition) == end
-    assert [await world.warm.outcome(era, partition, at) for at in range(end + 1)] == [*truth.outcomes, None]
+    outcomes = [await world.warm.outcome(era, partition, at) for at in range(end + 1)]
+    for at in pending:
+        assert outcomes[at] in (PENDING, truth.outcomes[at])
+    assert [outcome for at, outcome in enumerate(outcomes) if at not in pending] == [
+        outcome for at, outcome in enumerate([*truth.outcomes, None]) if at not in pending
+    ]
+    assert not [key async for key, _ in world.warm.parked(partition)]
     keys = list(truth.hashes)
     stored = {key: document.stored for key, document in (await world.warm.load(keys)).items()}
     assert {key: digest(document) for key, document in stored.items()} == truth.hashes

@@ -6,9 +6,10 @@ import asyncio
 
 from everlog.adapters.kafka.connection import security_arguments
 from everlog.adapters.kafka.topic import check_topic
-from everlog.cli.composition import StoreSettings, open_stores
+from everlog.cli.composition import StoreSettings, now_ms, open_stores
 from everlog.cli.services import probes, until_signalled
 from everlog.projector.projection import Projection
+from everlog.projector.redriving import Redriver
 from everlog.projector.requests import RequestRunner
 from everlog.projector.settings import ProjectorSettings
 from everlog.projector.stores import HotSide
@@ -31,7 +32,9 @@ async def run_projector(generation: int | None) -> None:
             history=stores.history,
             cached_sessions=settings.cached_sessions,
         )
-        requests = RequestRunner(projection, stores.control, folded, settings.request_poll_ms / 1000)
+        poll_s = settings.request_poll_ms / 1000
+        redriver = Redriver(projection, poll_s, now_ms)
+        requests = RequestRunner(projection, redriver, stores.control, folded, poll_s)
         worker = ProjectorWorker(
             brokers=stores_settings.kafka.brokers,
             topic=stores_settings.kafka.topic_name,
@@ -42,19 +45,20 @@ async def run_projector(generation: int | None) -> None:
             session_timeout_s=settings.session_timeout_s,
         )
         async with probes(settings, lambda: "" if worker.has_joined else "it has not joined its group yet"):
-            await until_signalled(lambda: _work(worker, requests), worker.stop)
+            await until_signalled(lambda: _work(worker, requests, redriver), worker.stop)
 
 
-async def _work(worker: ProjectorWorker, requests: RequestRunner) -> None:
-    """The worker, and requests between its batches; the first failure of either ends both."""
-    carrying = asyncio.create_task(requests.run())
+async def _work(worker: ProjectorWorker, requests: RequestRunner, redriver: Redriver) -> None:
+    """The worker, and what is done between its batches; the first failure of any ends all."""
+    between = [asyncio.create_task(requests.run()), asyncio.create_task(redriver.run())]
     working = asyncio.create_task(worker.run())
     try:
-        done, _ = await asyncio.wait({carrying, working}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({*between, working}, return_when=asyncio.FIRST_COMPLETED)
         if working not in done:
             await worker.stop()
         for task in done:
             task.result()
     finally:
-        carrying.cancel()
-        await asyncio.gather(carrying, working, return_exceptions=True)
+        for task in between:
+            task.cancel()
+        await asyncio.gather(*between, working, return_exceptions=True)

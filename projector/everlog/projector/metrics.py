@@ -18,3 +18,5 @@ rehydrate_seconds = Histogram("everlog_rehydrate_seconds", "Time to bring a stub
 evictions_total = Counter("everlog_evictions_total", "Sessions whose entries or state left the warm store", ["kind"])
 hot_failures_total = Counter("everlog_projector_hot_failures_total", "Batches whose hot write failed")
 breaker_state = Gauge("everlog_breaker_state", "0 closed, 1 half-open, 2 open", ["dependency"])
+parked_sessions = Gauge("everlog_parked_sessions", "Sessions of this worker whose fold raised; cold ones do not count")
+parked_oldest_seconds = Gauge("everlog_parked_oldest_seconds", "For how long the oldest of them has waited; 0 = none")

@@ -3,8 +3,10 @@
 The order of a batch, and why:
 
  1. The batch must begin at the watermark, and is routed to its sessions.
- 2. Their documents come from the cache or, in bulk, from the warm store; a stub gets its state back.
- 3. Each session's records are judged and folded.
+ 2. Their documents come from the cache or, in bulk, from the warm store.
+ 3. Each session's records are judged and folded. One whose fold raises is loaded again, for its state was changed in
+    place, and parked; the records of a parked session are passed over, and so are those of a stub, whose state comes
+    back in the background: no session stops another.
  4. Timeline entries and rejections are inserted: readers ignore entries above the document's version, so early is
     harmless, and late would leave a version without its entry.
  5. Session documents are written onto the base that they were folded from. A moved base means that another owner was
@@ -25,15 +27,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import structlog
 
-from everlog.domain.fold import ForgottenOutcomesError, SessionFold, Stretch, fold_session, route
+from everlog.domain.fold import FoldRaisedError, ForgottenOutcomesError, SessionFold, Stretch, route
+from everlog.domain.parking import fold_on, park
 from everlog.domain.record import LogRecord
-from everlog.domain.stored import Loaded
+from everlog.domain.stored import Loaded, Parked, StoredSession
 from everlog.domain.verdicts import unpack
 from everlog.ports.history import History
 from everlog.ports.hot import HotWrite, Outcomes
@@ -42,7 +44,6 @@ from everlog.ports.warm import ClosedBatch, SessionWrite, WarmStore, Written
 from everlog.projector import metrics
 from everlog.projector.cache import StateCache
 from everlog.projector.ports import ResumeError
-from everlog.projector.rehydration import rehydrate
 from everlog.projector.stores import HotSide, retried
 from everlog.schemas.errors import IntegrityError, OffsetTrimmedError
 
@@ -64,7 +65,19 @@ class OwnedPartition:
         self.watermark = 0
         self.cache = StateCache(cached_sessions)
         self.lock = asyncio.Lock()
-        """Held by a batch or by a request, never by both."""
+        """Held by a batch, a request or a redrive, one at a time."""
+        self.parked: dict[str, Parked] = {}
+        """Its parked sessions, cold ones included."""
+
+    def note(self, document: StoredSession) -> None:
+        """A document was stored: remember whether its session is parked, and say so when it is new."""
+        before, parked = self.parked.pop(document.key, None), document.parked
+        if parked is None:
+            return
+        self.parked[document.key] = parked
+        if not parked.is_cold and (before is None or (before.offset, before.reason) != (parked.offset, parked.reason)):
+            place = {"era": document.era, "partition": document.partition, "offset": parked.offset}
+            _log.error("session parked", session=document.key, reason=parked.reason, version=document.version, **place)
 
 
 class Projection:
@@ -122,6 +135,7 @@ class Projection:
         owned = self.owned.setdefault(partition, OwnedPartition(partition, self._cached_sessions))
         owned.watermark = watermark
         owned.cache.clear()
+        owned.parked = await retried(lambda: self._parked(partition))
         if watermark > bounds.end:
             raise IntegrityError(
                 f"partition {partition} ends at {bounds.end}, below the watermark {watermark}",
@@ -132,6 +146,9 @@ class Projection:
             async for records in self.history.partition(partition, watermark):
                 await self.apply(partition, records)
         return owned.watermark
+
+    async def _parked(self, partition: int) -> dict[str, Parked]:
+        return {key: parked async for key, parked in self.warm.parked(partition)}
 
     async def _refresh_hot(self, partition: int, watermark: int, places: asyncio.Semaphore) -> None:
         """Put the sessions of the last batch into the hot store: a crash may have kept them from it."""
@@ -154,7 +171,7 @@ class Projection:
             sessions, outcomes = route(records, partition, self.identity.partitions)
             loaded = await self.load(owned, list(sessions))
         with metrics.batch_seconds.labels("fold").time():
-            folds = [_fold(key, loaded.get(key), found, stretch) for key, found in sessions.items()]
+            folds = await self._fold(sessions, loaded, stretch)
         with metrics.batch_seconds.labels("warm").time():
             written, folds = await self._store(owned, folds, loaded, sessions, stretch)
             for fold in folds:
@@ -165,23 +182,61 @@ class Projection:
                 raise ResumeError(f"partition {partition}: somebody else moved the watermark {first}")
         with metrics.batch_seconds.labels("hot").time():
             final = {**loaded, **written}
-            hot_writes = [HotWrite(final[fold.key].stored, fold.entries) for fold in folds if fold.key in final]
+            stored = [(final[fold.key].stored, fold.entries) for fold in folds if fold.key in final]
+            hot_writes = [HotWrite(document, entries) for document, entries in stored if document.state is not None]
             await self.hot.put(hot_writes, Outcomes(era, partition, first, packed))
         owned.watermark = batch.next
         for key, document in final.items():
             owned.cache.put(key, document)
+            owned.note(document.stored)
         _count(packed)
 
     async def load(self, owned: OwnedPartition, keys: Sequence[str]) -> dict[str, Loaded]:
-        """The documents of sessions, with their states; taken out of the cache."""
+        """The documents of sessions; taken out of the cache."""
         taken = {key: owned.cache.take(key) for key in keys}
         documents = {key: loaded for key, loaded in taken.items() if loaded is not None}
         missing = [key for key in keys if key not in documents]
         if missing:
             documents |= await retried(lambda: self.warm.load(missing))
-        for key in [key for key, loaded in documents.items() if loaded.stored.stub is not None]:
-            documents[key] = await retried(partial(rehydrate, documents[key], self.history))
         return documents
+
+    async def tail(self, partition: int, key: str, first: int, until: int) -> list[LogRecord]:
+        """A session's records from ``first`` on and below ``until`` that are on the log still."""
+        if first >= until:
+            return []
+        chunks = [chunk async for chunk in self._log.read(partition, first, until)]
+        return [record for chunk in chunks for record in chunk if record.key == key.encode()]
+
+    async def _fold(
+        self, sessions: Mapping[str, Sequence[LogRecord]], loaded: dict[str, Loaded], stretch: Stretch
+    ) -> list[SessionFold]:
+        """Step 3; ``loaded`` is brought up to date where a session is parked."""
+        folds = []
+        for key, records in sessions.items():
+            try:
+                folds.append(_fold(key, loaded.get(key), records, stretch))
+            except FoldRaisedError as error:
+                folds.append(await self._park(key, records, loaded, stretch, error))
+        return folds
+
+    async def _park(
+        self,
+        key: str,
+        records: Sequence[LogRecord],
+        loaded: dict[str, Loaded],
+        stretch: Stretch,
+        error: FoldRaisedError,
+    ) -> SessionFold:
+        """Park a session at the record that cannot be folded, or at an earlier one if its base has moved."""
+        for _ in range(MOVED_BASE_ROUNDS):
+            loaded.pop(key, None)
+            loaded |= await retried(lambda: self.warm.load([key]))
+            try:
+                with _resuming(stretch):
+                    return park(key, loaded.get(key), records, stretch, error.offset, error.reason)
+            except FoldRaisedError as another:
+                error = another
+        raise ResumeError(f"partition {stretch.partition}: the fold of {key} raises elsewhere each time")
 
     async def _store(
         self,
@@ -196,7 +251,7 @@ class Projection:
         written: dict[str, Loaded] = {}
         pending = folds
         for _ in range(MOVED_BASE_ROUNDS):
-            await self._insert(pending)
+            await self.insert(pending)
             writes = [
                 SessionWrite(fold.document, loaded[fold.key].base if fold.key in loaded else None)
                 for fold in pending
@@ -209,11 +264,12 @@ class Projection:
             for key in done.moved:
                 loaded.pop(key, None)
             loaded |= await self.load(owned, list(done.moved))
-            pending = [_fold(key, loaded.get(key), sessions[key], stretch) for key in done.moved]
+            pending = await self._fold({key: sessions[key] for key in done.moved}, loaded, stretch)
             final |= {fold.key: fold for fold in pending}
         raise ResumeError(f"partition {owned.partition}: bases move under this worker")
 
-    async def _insert(self, folds: list[SessionFold]) -> None:
+    async def insert(self, folds: Sequence[SessionFold]) -> None:
+        """Insert the timeline entries and rejections of folds."""
         entries = [(fold.key, entry) for fold in folds for entry in fold.entries]
         rejections = [rejection for fold in folds for rejection in fold.rejections]
         steps = []
@@ -234,9 +290,15 @@ class Projection:
 
 
 def _fold(key: str, loaded: Loaded | None, records: Sequence[LogRecord], stretch: Stretch) -> SessionFold:
-    """Fold a session; a document of another owner that is far ahead means that the watermark is, too."""
+    with _resuming(stretch):
+        return fold_on(key, loaded, records, stretch)
+
+
+@contextlib.contextmanager
+def _resuming(stretch: Stretch) -> Iterator[None]:
+    """A document of another owner that is far ahead means that the watermark is, too."""
     try:
-        return fold_session(key, loaded, records, stretch)
+        yield
     except ForgottenOutcomesError as error:
         raise ResumeError(f"partition {stretch.partition}: somebody else went on: {error}") from error
 
@@ -244,6 +306,11 @@ def _fold(key: str, loaded: Loaded | None, records: Sequence[LogRecord], stretch
 def _count(packed: Sequence[int]) -> None:
     metrics.events_total.inc(len(packed))
     metrics.last_flush_seconds.set(time.time())
+    count_verdicts(packed)
+
+
+def count_verdicts(packed: Sequence[int]) -> None:
+    """Count what the log's order made of records."""
     verdicts: dict[str, int] = {}
     for outcome in packed:
         verdict = unpack(outcome)

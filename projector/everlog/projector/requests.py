@@ -1,4 +1,4 @@
-"""Requests: eviction and rehydration, carried out by the owner of a partition between two batches."""
+"""Requests: eviction, rehydration and redrive, carried out by the owner of a partition between two batches."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from everlog.ports.hot import HotWrite
 from everlog.ports.warm import SessionWrite
 from everlog.projector import metrics
 from everlog.projector.projection import OwnedPartition, Projection
+from everlog.projector.redriving import Redriver
 from everlog.projector.rehydration import rehydrate
 from everlog.projector.stores import retried
 from everlog.schemas.errors import EverlogError, UnavailableError
@@ -33,8 +34,10 @@ _log = structlog.get_logger(__name__)
 class RequestRunner:
     """Looks for requests that wait for this worker's partitions, and carries them out."""
 
-    def __init__(self, projection: Projection, control: ControlStore, generation: int, poll_s: float) -> None:
-        self._projection, self._control = projection, control
+    def __init__(
+        self, projection: Projection, redriver: Redriver, control: ControlStore, generation: int, poll_s: float
+    ) -> None:
+        self._projection, self._redriver, self._control = projection, redriver, control
         self._generation, self._poll_s = generation, poll_s
         self._kinds: dict[str, Callable[[OwnedPartition, Request], Awaitable[int]]] = {
             "evict_timeline": self._evict_timelines,
@@ -55,17 +58,49 @@ class RequestRunner:
             owned = self._projection.owned.get(request.partition)
             if owned is None:
                 continue
-            done, failure = 0, None
-            async with owned.lock:
-                if self._projection.owned.get(request.partition) is not owned:
-                    continue  # it was taken away while its last batch ran
-                try:
-                    done = await self._kinds[request.kind](owned, request)
-                except EverlogError as error:
-                    owned.cache.clear()
-                    failure = str(error)
-                    _log.warning("request failed", kind=request.kind, partition=request.partition, error=failure)
-            await self._control.finish(request.id, done, failure)
+            done: int | None = 0
+            failure = None
+            try:
+                done = await self._carry_out(owned, request)
+            except EverlogError as error:
+                failure = str(error)
+                _log.warning("request failed", kind=request.kind, partition=request.partition, error=failure)
+            if done is not None:
+                await self._control.finish(request.id, done, failure)
+
+    async def _carry_out(self, owned: OwnedPartition, request: Request) -> int | None:
+        """How many sessions were changed; None when the partition was taken away before: its new owner is asked.
+
+        A redrive reads much, and locks the partition only to write.
+        """
+        if request.kind == "redrive":
+            return await self._redrive(owned, request)
+        async with owned.lock:
+            if self._projection.owned.get(request.partition) is not owned:
+                return None  # it was taken away while its last batch ran
+            try:
+                return await self._kinds[request.kind](owned, request)
+            except EverlogError:
+                owned.cache.clear()
+                raise
+
+    async def _redrive(self, owned: OwnedPartition, request: Request) -> int | None:
+        """Parked sessions are folded on, as far as today's code can; counts those that are parked no more."""
+        places = asyncio.Semaphore(CONCURRENT_REHYDRATIONS)
+
+        async def redrive(key: str) -> bool:
+            async with places:
+                goes_on = await self._redriver.redrive(owned, key)
+            _log.info("redriven", session=key, why=request.reason, goes_on=goes_on)
+            return goes_on
+
+        results = await asyncio.gather(*(redrive(key) for key in request.sessions), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        if self._projection.owned.get(request.partition) is not owned:
+            return None
+        return sum(result is True for result in results)
 
     async def _evict_timelines(self, owned: OwnedPartition, request: Request) -> int:
         """Entries of proved records leave."""
@@ -126,10 +161,14 @@ class RequestRunner:
         return written
 
     async def _load(self, owned: OwnedPartition, request: Request) -> dict[str, Loaded]:
-        """The documents as they are stored, stubs included; the cache forgets them."""
+        """The documents as they are stored, stubs included, those of parked sessions not: they stay as they are.
+
+        The cache forgets them.
+        """
         for key in request.sessions:
             owned.cache.take(key)
-        return await retried(lambda: self._projection.warm.load(request.sessions))
+        loaded = await retried(lambda: self._projection.warm.load(request.sessions))
+        return {key: document for key, document in loaded.items() if document.stored.parked is None}
 
     async def _write(self, loaded: dict[str, Loaded], changed: dict[str, StoredSession]) -> dict[str, Loaded]:
         """Write changed documents onto their bases; what was moved meanwhile is left as it is."""

@@ -19,7 +19,5 @@ class ProjectorSettings(RoomSettings):
     )
     cached_sessions: int = Field(default=20_000, ge=1, description="Per worker; about 10 KB each")
     request_poll_ms: int = Field(default=100, ge=10, le=60_000, description="How often requests are looked for")
-    metrics_port: int | None = Field(
-        default=None, ge=1, le=65_535, description="Of the probes; None = none"
-    )
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535, description="Of the probes; None = none")
     metrics_host: str = "127.0.0.1"

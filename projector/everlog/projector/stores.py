@@ -62,6 +62,15 @@ class HotSide:
         """Forget sessions, if the store answers."""
         await self._attempt(lambda store: store.drop(keys))
 
+    async def publish(self, outcomes: Sequence[Outcomes]) -> None:
+        """Publish outcomes, if the store answers."""
+
+        async def each(store: HotStore) -> None:
+            for one in outcomes:
+                await store.publish(one)
+
+        await self._attempt(each)
+
     async def _put(self, store: HotStore, writes: Sequence[HotWrite], outcomes: Outcomes | None) -> None:
         await store.put(writes)
         if outcomes is not None:

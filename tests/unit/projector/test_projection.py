@@ -361,34 +361,6 @@ async def test_a_log_that_ends_below_the_watermark_is_never_projected(short: Tol
         await (await world.projection()).assigned([PARTITION])
 
 
-async def test_an_event_for_a_stub_brings_its_state_back_first() -> None:
-    story = await told(BATCH)
-    world, key = story.world, story.talks.keys[0]
-    await story.talks.begin()
-    projection = await world.project()
-    await world.seal()
-    assert (await world.ask(projection, "evict_session", story.talks.keys)).done == len(story.talks.keys)
-    await story.talks.say(key, "Do you remember me?")
-    truth = truth_of(await records_of(world.log))
-    await world.follow(projection)
-    await assert_projected(world, truth)
-    assert (await world.stored(key)).state is not None
-
-
-async def test_a_stub_whose_archive_does_not_answer_at_once_is_asked_for_again() -> None:
-    story = await told(BATCH)
-    world, key = story.world, story.talks.keys[0]
-    await story.talks.begin()
-    projection = await world.project()
-    await world.seal()
-    await world.ask(projection, "evict_session", [key])
-    await story.talks.say(key)
-    error = UnavailableError("the object store", "no answer")
-    projection.history = world.history(objects=failing(0, error, after=False))
-    await world.follow(projection)
-    assert (await world.stored(key)).state is not None
-
-
 async def test_records_that_belong_to_no_session_have_an_outcome_and_nothing_else() -> None:
     world = await World().begin()
     strays = [
