@@ -15,10 +15,11 @@ from everlog.adapters.memory.control import MemoryControlStore
 from everlog.adapters.memory.hot import MemoryHotStore
 from everlog.adapters.memory.log import MemoryLog
 from everlog.adapters.memory.warm import MemoryWarmStore
-from everlog.domain.fold import Stretch, fold_session, replay_session, route
+from everlog.domain.fold import FoldRaisedError, SessionFold, Stretch, replay_session, route
+from everlog.domain.parking import fold_on, park, redriven
 from everlog.domain.record import Headers, LogRecord, Position, partition_of
 from everlog.domain.state import State
-from everlog.domain.stored import TimelineEntry
+from everlog.domain.stored import Loaded, TimelineEntry
 from everlog.gateway.app import Dependencies, create_app
 from everlog.gateway.keys import issue_token, new_key_pair
 from everlog.gateway.live import Tiers
@@ -119,7 +120,7 @@ class World:
         loaded = await self.warm.load(sessions)
         stretch = Stretch(IDENTITY.era, partition, first)
         bases = {key: document.base for key, document in loaded.items()}
-        folds = [fold_session(key, loaded.get(key), mine, stretch) for key, mine in sessions.items()]
+        folds = [await self._folded(key, loaded.get(key), mine, stretch) for key, mine in sessions.items()]
         await self.warm.insert_timeline([(fold.key, entry) for fold in folds for entry in fold.entries])
         await self.warm.insert_rejections([rejection for fold in folds for rejection in fold.rejections])
         writes = [SessionWrite(fold.document, bases.get(fold.key)) for fold in folds if fold.document is not None]
@@ -127,9 +128,31 @@ class World:
         packed = dict(outcomes) | dict(pair for fold in folds for pair in fold.outcomes)
         batch = ClosedBatch(IDENTITY.era, partition, first, following, [packed[at] for at in range(first, following)])
         await self.warm.close_batch(batch)
-        await self.hot.put([HotWrite(fold.document, fold.entries) for fold in folds if fold.document is not None])
+        shown = [(fold.document, fold.entries) for fold in folds]
+        await self.hot.put([HotWrite(one, added) for one, added in shown if one is not None and one.state is not None])
         if self.publishing:
             await self.hot.publish(Outcomes(IDENTITY.era, partition, first, list(batch.outcomes)))
+
+    async def _folded(self, key: str, loaded: Loaded | None, records: list[LogRecord], stretch: Stretch) -> SessionFold:
+        try:
+            return fold_on(key, loaded, records, stretch)
+        except FoldRaisedError as error:
+            fresh = (await self.warm.load([key])).get(key)
+            return park(key, fresh, records, stretch, error.offset, error.reason)
+
+    async def redrive(self, key: str) -> None:
+        """Fold a parked session on, and tell its outcomes one by one."""
+        loaded = (await self.warm.load([key]))[key]
+        parked = loaded.stored.parked
+        assert parked is not None
+        records = await self.history.records(key, parked.offset, parked.seen + 1)
+        fold = redriven(key, loaded, records, Stretch(IDENTITY.era, loaded.stored.partition, parked.seen + 1))
+        assert fold.document is not None
+        await self.warm.insert_timeline([(key, entry) for entry in fold.entries])
+        await self.warm.write_sessions([SessionWrite(fold.document, loaded.base)])
+        await self.hot.put([HotWrite(fold.document, fold.entries)])
+        for offset, packed in fold.outcomes:
+            await self.hot.publish(Outcomes(IDENTITY.era, loaded.stored.partition, offset, [packed]))
 
     async def keep_projecting(self) -> None:
         while True:

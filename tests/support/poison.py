@@ -14,7 +14,7 @@ SECRET = "what the user said"
 
 
 class Poison:
-    """While it works, an event whose id begins with ``poison`` raises, after the state was changed in place."""
+    """While it works, an event that says ``poison`` in its id or data raises, after the state was changed in place."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.works = True
@@ -22,7 +22,7 @@ class Poison:
 
         def poisoned(state: Any, event: Event) -> Any:
             stepped = step(state, event)
-            if self.works and event.id.startswith("poison"):
+            if self.works and "poison" in f"{event.id} {event.payload}":
                 raise ZeroDivisionError(SECRET)
             return stepped
 

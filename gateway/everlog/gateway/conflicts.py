@@ -9,7 +9,7 @@ from everlog.domain.verdicts import Reason, Rejected
 from everlog.gateway.answers import event_body
 from everlog.gateway.sessions import Proposal
 from everlog.gateway.timeline import TimelineReader
-from everlog.schemas.errors import NotFoundError, UnavailableError
+from everlog.schemas.errors import NotFoundError, ParkedError, UnavailableError
 from everlog.schemas.http import CONFLICT_BYTES, CONFLICT_EVENTS
 
 
@@ -25,7 +25,7 @@ async def events_between(
         page = await timelines.page(
             key, after=known, limit=CONFLICT_EVENTS, newest_first=False, bytes_max=CONFLICT_BYTES
         )
-    except (UnavailableError, NotFoundError):
+    except (UnavailableError, NotFoundError, ParkedError):
         return []
     return [
         event_body(entry)

@@ -21,6 +21,7 @@ from everlog.schemas.errors import (
     InvalidEventError,
     LimitExceededError,
     NotFoundError,
+    ParkedError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -50,6 +51,7 @@ PROBLEMS: Final[Mapping[str, tuple[int, str]]] = {
     "invalid-request": (422, "The request is not valid"),
     "malformed": (422, "Not an event under the rules"),
     "unknown-reference": (422, "It names what is not there"),
+    "parked": (423, "The session waits for an operator"),
     "internal": (500, "Something went wrong here"),
     "not-yet": (503, "The version is not there yet"),
     "unavailable": (503, "Try again later"),
@@ -100,6 +102,10 @@ def of_error(error: EverlogError) -> Refusal:
         case LimitExceededError():
             extras = {"limit": error.limit, "maximum": error.maximum, "actual": error.actual}
             return Refusal("limit-exceeded", str(error), extras=extras)
+        case ParkedError():
+            position = {"partition": error.partition, "offset": error.offset}
+            extras = {"last_good_version": error.version, "position": position, "reason": error.reason}
+            return Refusal("parked", error.message, extras=extras)
         case NotYetError():
             extras = {"actual_version": error.actual_version}
             return Refusal("not-yet", error.message, extras=extras, headers=retry_after(error.retry_after_s))

@@ -1,6 +1,9 @@
 """Reading states: hot, else warm, else from history; and never "not found" from a state that is behind.
 
 A state that must be waited for is asked for again and again, at pauses that grow; the deadline is the caller's.
+
+A parked session is not shown as it stands: ``ParkedError`` names its last good version, which can be asked for. A cold
+one, which only waits for its state, is read from history.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple, NoReturn
 
+from everlog.domain.fold import FoldRaisedError
 from everlog.domain.record import partition_of
 from everlog.domain.state import State
 from everlog.domain.stored import StoredSession
@@ -17,7 +21,7 @@ from everlog.domain.view import FOLD_VERSION
 from everlog.gateway.live import LivePointer, Tiers
 from everlog.ports.history import History
 from everlog.ports.log import LogIdentity, LogReader
-from everlog.schemas.errors import IntegrityError, NotFoundError, UnavailableError
+from everlog.schemas.errors import IntegrityError, NotFoundError, ParkedError, UnavailableError
 from everlog.schemas.http import Tier
 from everlog.schemas.identifiers import split_key
 
@@ -40,12 +44,16 @@ class NotYetError(UnavailableError):
 
 
 class Shown(NamedTuple):
-    """A state as it is shown: where it comes from, the fold version of its view, its oldest warm entry."""
+    """A state as it is shown: where it comes from, the fold version of its view, its oldest warm entry.
+
+    ``parked`` says that it is the last good one of a parked session.
+    """
 
     state: State
     tier: Tier
     fold_version: int
     timeline_from: int
+    parked: ParkedError | None = None
 
     @property
     def version(self) -> int:
@@ -54,7 +62,8 @@ class Shown(NamedTuple):
 
 
 class SessionReader:
-    """Reads the states of sessions. Every method raises ``UnavailableError``."""
+    """Reads the states of sessions. Every method raises ``UnavailableError``, and ``ParkedError`` of a session that
+    has no good state."""
 
     def __init__(
         self,
@@ -70,7 +79,12 @@ class SessionReader:
         self._timeout_s, self._monotonic_s = timeout_s, monotonic_s
 
     async def current(self, key: str) -> Shown:
-        """The state as it stands. Raises ``NotFoundError``, only from a state that has seen all there was."""
+        """The state as it stands. Raises ``NotFoundError``, only from a state that has seen all there was, and
+        ``ParkedError``."""
+        return _going_on(await self.last_good(key))
+
+    async def last_good(self, key: str) -> Shown:
+        """The state as it stands, or the last good one of a parked session. Raises ``NotFoundError``."""
         tiers = await self._pointer.tiers()
         shown = await self._look(tiers, key)
         if shown is None:
@@ -81,28 +95,33 @@ class SessionReader:
         return shown
 
     async def at_least(self, key: str, version: int) -> Shown:
-        """The state at this version or a later one, waited for. Raises ``NotYetError``, ``NotFoundError``."""
+        """The state at this version or a later one, waited for.
+
+        Raises ``NotYetError``, ``NotFoundError``, ``ParkedError``.
+        """
         shown = await self.current(key)
         deadline_s, pause_s = self._monotonic_s() + self._timeout_s, FIRST_PAUSE_S
         while shown.version < version:
             tiers = await self._pointer.tiers()
             newer = await self._look_warm(tiers, key) if shown.tier == "hot" else None
-            shown = newer if newer is not None and newer.version > shown.version else shown
+            shown = _going_on(newer if newer is not None and newer.version >= shown.version else shown)
             if shown.version >= version:
                 break
             if self._monotonic_s() >= deadline_s:
                 raise NotYetError(version, shown.version)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-            shown = await self._look(tiers, key) or shown
+            shown = _going_on(await self._look(tiers, key) or shown)
         return shown
 
     async def at(self, key: str, version: int) -> Shown:
-        """The state exactly at a version. Raises ``NotFoundError`` if the session has not reached it."""
+        """The state exactly at a version. Raises ``NotFoundError`` if the session has not reached it, and
+        ``ParkedError`` if it may have done so beyond the event that it is parked at."""
         shown = await self.settled(key, version)
         if shown.version == version:
             return shown
         if shown.version < version:
+            _going_on(shown)
             raise NotFoundError(f"session {split_key(key)[1]} has no version {version}, it is at {shown.version}")
         state = await self._history.state(key, at_version=version)
         if state is None:
@@ -110,8 +129,11 @@ class SessionReader:
         return Shown(state, "cold", FOLD_VERSION, version + 1)
 
     async def settled(self, key: str, version: int) -> Shown:
-        """The state; if it is below ``version``, one that has seen all there was. Raises ``NotFoundError``."""
-        shown = await self.current(key)
+        """The last good state; if it is below ``version``, one that has seen all there was.
+
+        Raises ``NotFoundError``.
+        """
+        shown = await self.last_good(key)
         if shown.version < version:
             tiers = await self._pointer.tiers()
             await self.settle(tiers, key)
@@ -146,8 +168,8 @@ class SessionReader:
         except UnavailableError as error:
             log.debug("The hot store does not answer, reading warm: %s", error)
             stored = None
-        if stored is not None and stored.state is not None:
-            return _shown(stored, stored.state, "hot")
+        if stored is not None and stored.state is not None and stored.parked is None:  # of a parked one warm knows more
+            return self._shown(stored, stored.state, "hot")
         return await self._look_warm(tiers, key)
 
     async def _look_warm(self, tiers: Tiers, key: str) -> Shown | None:
@@ -158,17 +180,45 @@ class SessionReader:
             return await self._from_history(key, 1)
         if loaded is None:
             return None
-        if loaded.stored.state is not None:
-            return _shown(loaded.stored, loaded.stored.state, "warm")
-        return await self._from_history(key, loaded.stored.timeline_from)
+        stored = loaded.stored
+        if stored.state is not None:
+            return self._shown(stored, stored.state, "warm")
+        if stored.parked is not None and not stored.parked.is_cold:
+            raise self._parked(key, stored.parked.offset, stored.parked.reason, 0)
+        return await self._from_history(key, stored.timeline_from)
 
     async def _from_history(self, key: str, timeline_from: int) -> Shown | None:
-        state = await self._history.state(key)
-        return Shown(state, "cold", FOLD_VERSION, timeline_from) if state is not None else None
+        parked = None
+        try:
+            state = await self._history.state(key)
+        except FoldRaisedError as error:
+            state = await self._history.state(key, until_offset=error.offset)
+            parked = self._parked(key, error.offset, error.reason, state.version if state is not None else 0)
+            if state is None:
+                raise parked from None
+        return Shown(state, "cold", FOLD_VERSION, timeline_from, parked) if state is not None else None
+
+    def _shown(self, stored: StoredSession, state: State, tier: Tier) -> Shown:
+        parked = stored.parked
+        error = self._parked(stored.key, parked.offset, parked.reason, state.version) if parked is not None else None
+        return Shown(state, tier, stored.fold_version, stored.timeline_from, error)
+
+    def _parked(self, key: str, offset: int, reason: str, version: int) -> ParkedError:
+        partition = partition_of(key.encode(), self._identity.partitions)
+        return ParkedError(
+            f"session {split_key(key)[1]} is parked at offset {offset} of partition {partition} ({reason}); "
+            f"its last good version is {version}",
+            version=version,
+            reason=reason,
+            partition=partition,
+            offset=offset,
+        )
 
     def _not_found(self, key: str) -> NoReturn:
         raise NotFoundError(f"there is no session {split_key(key)[1]}")
 
 
-def _shown(stored: StoredSession, state: State, tier: Tier) -> Shown:
-    return Shown(state, tier, stored.fold_version, stored.timeline_from)
+def _going_on(shown: Shown) -> Shown:
+    if shown.parked is not None:
+        raise shown.parked
+    return shown

@@ -118,7 +118,7 @@ async def create_session(
     return _appended(session, judged, 200 if isinstance(verdict, Duplicate) else 201, headers, {"session": session})
 
 
-@router.get("/sessions/{session}", responses=answers(StateAnswer, s200="The state") | problems(404))
+@router.get("/sessions/{session}", responses=answers(StateAnswer, s200="The state") | problems(404, 423))
 async def read_state(
     request: Request,
     caller: Caller,
@@ -146,7 +146,7 @@ async def read_state(
 @router.post(
     "/sessions/{session}/events",
     responses=answers(AppendAnswer, s201="Accepted", s202="Handed over, the verdict is not known yet")
-    | problems(404, 409, 410, 412, 415),
+    | problems(404, 409, 410, 412, 415, 423),
     openapi_extra=body_of(EventRequest, BatchRequest),
     dependencies=[Depends(without_query)],
 )
@@ -186,7 +186,7 @@ async def append_event(
     return _appended(session, judged, 201, {}, {})
 
 
-@router.get("/sessions/{session}/events", responses=answers(TimelinePage, s200="A page") | problems(404))
+@router.get("/sessions/{session}/events", responses=answers(TimelinePage, s200="A page") | problems(404, 423))
 async def read_timeline(
     request: Request, caller: Caller, session: _Id, parameters: Annotated[PageParameters, Query()]
 ) -> Response:
@@ -210,7 +210,7 @@ async def read_timeline(
 
 @router.get(
     "/sessions/{session}/outcomes/{event_id}",
-    responses=answers(AppendAnswer, s200="What became of the event") | problems(404),
+    responses=answers(AppendAnswer, s200="What became of the event") | problems(404, 423),
 )
 async def read_outcome(
     request: Request, caller: Caller, session: _Id, event_id: _Id, parameters: Annotated[OutcomeParameters, Query()]

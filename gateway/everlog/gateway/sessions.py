@@ -141,7 +141,7 @@ class Sessions:
             return identity.principal, data
         actor = await self._actor(key, proposal)
         if identity.role not in ADDS_OTHERS:
-            shown = await self._reader.current(key)
+            shown = await self._reader.last_good(key)
             if not shown.state.standing.may_govern(actor):
                 raise ForbiddenError("only who governs the session may let others join")
         return actor, data
@@ -151,7 +151,7 @@ class Sessions:
         named, principal = proposal.participant, proposal.identity.principal
         if named is None:
             return principal
-        shown = await self._reader.current(key)
+        shown = await self._reader.last_good(key)
         for again in (True, False):
             entry = shown.state.standing.roster.get(named)
             if entry is not None and entry.principal == principal:

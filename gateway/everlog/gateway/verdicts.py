@@ -2,6 +2,9 @@
 
 The channel is a hint, not a source: it may lose messages and go away with Redis. Whoever has waited for a while, or
 waits while the channel is down, is looked up in the warm store, which keeps every outcome.
+
+That a session is parked is no answer: whoever waits goes on until its deadline, for a redrive tells the outcomes of
+its records later, one by one.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from everlog.domain.record import Position
+from everlog.domain.verdicts import PENDING
 from everlog.gateway.live import LivePointer, Tiers
 from everlog.ports.hot import Outcomes
 from everlog.ports.warm import WarmReader
@@ -43,26 +47,56 @@ class _Partition:
     def __init__(self) -> None:
         self.recent: deque[Outcomes] = deque(maxlen=RECENT_BATCHES)
         self.waiting: dict[int, list[_Waiting]] = {}
+        self.pending: set[int] = set()
+        """Awaited offsets whose session is parked: the warm store will never say more of them."""
 
     def find(self, offset: int) -> int | None:
-        at = bisect_right(self.recent, offset, key=lambda batch: batch.first) - 1
-        if at < 0:
-            return None
-        batch = self.recent[at]
-        return batch.packed[offset - batch.first] if offset < batch.first + len(batch.packed) else None
+        batch = self._recent_with(offset)
+        packed = batch.packed[offset - batch.first] if batch is not None else None
+        return packed if packed != PENDING else None
 
     def add(self, batch: Outcomes) -> None:
-        if self.recent and batch.first <= self.recent[-1].first:  # said again after a resume: keep the order
-            self.recent.clear()
-        self.recent.append(batch)
+        if self.recent and batch.first <= self.recent[-1].first:
+            if len(batch.packed) == 1:
+                self._correct(batch)
+            else:  # said again after a resume: keep the order
+                self.recent.clear()
+                self.recent.append(batch)
+        else:
+            self.recent.append(batch)
         last = batch.first + len(batch.packed)
         for offset in [offset for offset in self.waiting if batch.first <= offset < last]:
             self.tell(offset, batch.packed[offset - batch.first])
 
+    def _correct(self, late: Outcomes) -> None:
+        """A single outcome that comes late, of a redrive, takes the place of the one that was pending."""
+        batch = self._recent_with(late.first)
+        if batch is not None and late.packed[0] != PENDING:
+            batch.packed[late.first - batch.first] = late.packed[0]
+
+    def _recent_with(self, offset: int) -> Outcomes | None:
+        at = bisect_right(self.recent, offset, key=lambda batch: batch.first) - 1
+        if at < 0:
+            return None
+        batch = self.recent[at]
+        return batch if offset < batch.first + len(batch.packed) else None
+
     def tell(self, offset: int, packed: int) -> None:
+        if packed == PENDING:
+            self.pending.add(offset)
+            return
         for waiting in self.waiting.pop(offset, []):
             if not waiting.answer.done():
                 waiting.answer.set_result(packed)
+        self.pending.discard(offset)
+
+    def give_up(self, offset: int, waiting: _Waiting) -> None:
+        others = self.waiting.get(offset, [])
+        if waiting in others:
+            others.remove(waiting)
+            if not others:
+                del self.waiting[offset]
+                self.pending.discard(offset)
 
 
 class OutcomeWaiter:
@@ -92,11 +126,7 @@ class OutcomeWaiter:
         except TimeoutError:
             return None
         finally:
-            others = partition.waiting.get(position.offset, [])
-            if waiting in others:
-                others.remove(waiting)
-                if not others:
-                    del partition.waiting[position.offset]
+            partition.give_up(position.offset, waiting)
 
     async def run(self) -> None:
         """Follow the channel of the live generation, and poll for what it misses, until cancelled."""
@@ -153,7 +183,11 @@ class OutcomeWaiter:
         missed_before_s = self._monotonic_s()
         if self._following_since_s is not None:
             missed_before_s = max(missed_before_s - PATIENCE_S, self._following_since_s)
-        return [offset for offset, waiting in partition.waiting.items() if waiting[0].since_s <= missed_before_s]
+        return [
+            offset
+            for offset, waiting in partition.waiting.items()
+            if waiting[0].since_s <= missed_before_s and offset not in partition.pending
+        ]
 
     async def _ask_warm(self, warm: WarmReader, era: int, number: int, offsets: list[int]) -> None:
         watermark = await warm.watermark(era, number)

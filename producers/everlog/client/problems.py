@@ -20,6 +20,7 @@ from everlog.schemas.errors import (
     KeyConflictError,
     LimitExceededError,
     NotFoundError,
+    ParkedError,
     RejectedError,
     RetryExpiredError,
     UnauthenticatedError,
@@ -68,6 +69,7 @@ def error_named(name: str, detail: str, errors: list[str], extras: dict[str, Any
     special: dict[str, Callable[[], EverlogError]] = {
         "version-conflict": lambda: VersionConflictError(detail, actual_version=actual_version, events=events),
         "key-conflict": lambda: KeyConflictError(detail, keys=keys, actual_version=actual_version, events=events),
+        "parked": lambda: _parked(detail, extras),
         "invalid-request": lambda: InvalidEventError(detail, errors=tuple(errors)),
         "malformed": lambda: InvalidEventError(detail, errors=tuple(errors)),
     }
@@ -78,6 +80,17 @@ def error_named(name: str, detail: str, errors: list[str], extras: dict[str, Any
     if name == "limit-exceeded" and "maximum" in extras:
         return LimitExceededError(str(extras["limit"]), maximum=int(extras["maximum"]), actual=int(extras["actual"]))
     return RejectedError(name.replace("-", "_"), detail)
+
+
+def _parked(detail: str, extras: dict[str, Any]) -> ParkedError:
+    position = extras.get("position") or {}
+    return ParkedError(
+        detail,
+        version=int(extras.get("last_good_version") or 0),
+        reason=str(extras.get("reason") or ""),
+        partition=int(position.get("partition") or 0),
+        offset=int(position.get("offset") or 0),
+    )
 
 
 def retry_after_s(answer: httpx.Response) -> float:

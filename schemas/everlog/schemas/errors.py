@@ -197,14 +197,17 @@ class ForbiddenError(DeniedError):
 
 
 class ParkedError(EverlogError):
-    """The session is parked at an event whose fold failed; ``version`` is the last good one."""
+    """The session is parked at an event whose fold failed; ``version`` is the last good one, 0 where there is none.
+
+    ``reason`` is the type of what was raised; ``partition`` and ``offset`` say where the event lies.
+    """
 
     retryable = True
     exit_code = 75
 
-    def __init__(self, message: str, *, version: int) -> None:
+    def __init__(self, message: str, *, version: int, reason: str = "", partition: int = 0, offset: int = 0) -> None:
         super().__init__(message, hint="An operator can continue it with: everlog projection redrive")
-        self.version = version
+        self.version, self.reason, self.partition, self.offset = version, reason, partition, offset
 
 
 class IntegrityError(EverlogError):
