@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 from unittest.mock import patch
@@ -64,26 +64,26 @@ def ring_of(accepted: int) -> Iterator[None]:
 
 
 def _writers(world: World) -> Iterator[Writer]:
-    """Fifty, spread over the sessions: three quarters people, the rest agents with successors, and those who govern."""
+    """Fifty, spread over the sessions: most of them people, the rest agents with successors, and those who govern."""
     sessions, agents = world.chance.randint(1, SESSIONS_MAX), world.chance.randint(1, AGENTS_MAX)
     for number in range(WRITERS):
         key = f"acme/room-{number % sessions}"
-        role, actor, script = _role(world, key, number // sessions, agents)
+        guests = [f"guest-{other}" for other in range(0, WRITERS // sessions, 2)]
+        role, actor, script = _role(world, key, number // sessions, agents, guests)
         yield Writer(world, f"{number}-{role}", actor, key, script)
 
 
-def _role(world: World, key: str, number: int, agents: int) -> tuple[str, str, Script]:
+def _role(world: World, key: str, number: int, agents: int, guests: Sequence[str]) -> tuple[str, str, Script]:
     """Role, actor and script of a session's n-th writer; two create it at once, in half of the cases the same."""
     chance = world.chance
     if number < CREATORS:
         title = "One" if number == 0 or chance.random() < 0.5 else "Another"
-        guests = [f"guest-{other}" for other in range(0, WRITERS, 2)]
         return "creator", scripts.OWNER, scripts.creation(title, agents, guests)
     if number == CREATORS:
         return "reaper", "system:reaper", scripts.reaper(world, key)
     if number == CREATORS + 1 and chance.random() < 0.5:
         return "governor", scripts.OWNER, scripts.governor(world, scripts.OWNER)
-    if number % 4 == 0:
+    if number % 5 == 0:
         name = f"agent-{chance.randrange(agents)}"
         return "agent", name, scripts.agent(world, key, name)
     name = f"guest-{number}"

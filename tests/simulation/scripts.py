@@ -15,8 +15,10 @@ COUNTERS = ("city", "day", "mood")
 NAP_MS = 15.0
 LONG_STALL_MS = 250.0
 """Longer than a successor waits before it takes the lease."""
-ROUNDS_MAX = 3
-"""How often a writer tries again after a conflict."""
+ROUNDS_MAX = 2
+"""How often a writer tries after a conflict."""
+PATIENCE = 8
+"""How often a guest looks whether it can come in; then it talks all the same."""
 
 Verdict = Accepted | Rejected | None
 
@@ -32,7 +34,7 @@ def creation(title: str, agents: int, guests: Sequence[str]) -> Script:
 def talker(world: World, key: str, name: str) -> Script:
     """Talk, perhaps leave."""
     yield from entered(world, key, name)
-    for number in range(world.chance.randint(1, 2)):
+    for number in range(world.chance.choice((0, 1, 1, 2))):
         yield said(f"{name} says {number}", durable=world.chance.random() < 0.3)
     if world.chance.random() < 0.2:
         yield Draft("participant.left", {"participant": name})
@@ -146,7 +148,7 @@ def standing_of(world: World, key: str) -> Standing | None:
 
 def entered(world: World, key: str, name: str) -> Generator[Draft | Stall, Verdict, None]:
     """Wait for the session, and join where that is needed; again while it sleeps."""
-    for _ in range(ROUNDS_MAX):
+    for _ in range(PATIENCE):
         standing = standing_of(world, key)
         if standing is not None:
             if standing.is_present(name):
