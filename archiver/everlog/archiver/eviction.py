@@ -1,4 +1,4 @@
-"""Asking the owners of partitions to evict or to bring back sessions, and waiting for it."""
+"""Asking the owners of partitions to evict, bring back or redrive sessions, and waiting for it."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ class Requests:
         *,
         proved: Mapping[int, int] | None = None,
         keep_entries: int = 0,
+        reason: str = "",
         deadline_s: float = 60.0,
     ) -> int:
         """Ask for work on sessions and wait until it is done; returns how many sessions were changed.
 
-        ``proved`` is the proved offset by partition, for evictions. Raises ``UnavailableError`` at the deadline
-        (the owner may still do it), ``EverlogError`` with what the owner said when it failed.
+        ``proved`` is the proved offset by partition, for evictions; ``reason`` is for the owner's log.
+        Raises ``UnavailableError`` at the deadline (the owner may still do it), ``EverlogError`` with what the owner
+        said when it failed.
         """
         requests = [
             Request(
@@ -48,6 +50,7 @@ class Requests:
                 sessions=list(part),
                 proved_offset=(proved or {}).get(partition, 0),
                 keep_entries=keep_entries,
+                reason=reason,
             )
             for partition, sessions in self._by_partition(keys).items()
             for part in _parts(sessions)

@@ -22,7 +22,7 @@ Tenant = Annotated[str, typer.Option(help="Tenant of the sessions.")]
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show what each partition has on the log and in the archive."""
-    rows = asyncio.run(_with_stores(_status))
+    rows = asyncio.run(with_stores(_status))
     if as_json:
         print_json({"partitions": rows})
         return
@@ -33,7 +33,7 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 def run(as_json: AsJson = False) -> None:
     """Archive and prove everything that is on the log now. A running archiver starts over afterwards."""
-    _show("archived", asyncio.run(_with_stores(_run)), as_json)
+    _show("archived", asyncio.run(with_stores(_run)), as_json)
 
 
 @app.command()
@@ -46,7 +46,7 @@ def trim(
     """Delete from the log what is proved to be in the archive and needed by no generation."""
     if not dry_run:
         confirm("trim", yes)
-    trims = asyncio.run(_with_stores(lambda stores: _trim(stores, window_s, dry_run)))
+    trims = asyncio.run(with_stores(lambda stores: _trim(stores, window_s, dry_run)))
     document = {"trimmed_events": sum(row["events"] for row in trims), "dry_run": dry_run, "partitions": trims}
     if as_json:
         print_json(document)
@@ -68,7 +68,7 @@ def evict(
     confirm("evict", yes)
     kind = "evict_timeline" if timelines else "evict_session"
     document = asyncio.run(
-        _with_stores(lambda stores: _evict(stores, kind, _keys(tenant, sessions), idle_s, keep_entries))
+        with_stores(lambda stores: _evict(stores, kind, _keys(tenant, sessions), idle_s, keep_entries))
     )
     _show("evicted", document, as_json)
 
@@ -81,7 +81,7 @@ def rehydrate(
 ) -> None:
     """Bring the states of evicted sessions back to the warm store."""
     keys = _keys(tenant, sessions) or []
-    _show("rehydrated", asyncio.run(_with_stores(lambda stores: _rehydrate(stores, keys))), as_json)
+    _show("rehydrated", asyncio.run(with_stores(lambda stores: _rehydrate(stores, keys))), as_json)
 
 
 def confirm(word: str, yes: bool) -> None:
@@ -109,7 +109,8 @@ def _keys(tenant: str, sessions: list[str] | None) -> list[str] | None:
     return [session_key(tenant, session) for session in sessions] if sessions else None
 
 
-async def _with_stores(work: Any) -> Any:
+async def with_stores(work: Any) -> Any:
+    """What an asynchronous function makes of the stores, which are closed afterwards."""
     from everlog.cli.composition import StoreSettings, open_stores
 
     async with open_stores(StoreSettings.load()) as stores:

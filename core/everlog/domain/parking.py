@@ -23,13 +23,13 @@ def fold_on(key: str, loaded: Loaded | None, records: Sequence[LogRecord], stret
 
     Raises as ``fold_session`` does; after a ``FoldRaisedError`` load the document afresh and ``park`` it.
     """
-    if loaded is None:
-        return fold_session(key, None, records, stretch)
+    if loaded is None or (loaded.stored.parked is None and loaded.stored.stub is None):
+        return fold_session(key, loaded, records, stretch)
     stored = loaded.stored
     if stored.parked is not None:
         return pass_over(key, loaded, records, stretch)
     _, fresh = recall(stored, carried_outcomes(stored, stretch), records, stretch)
-    if stored.stub is None or not fresh:
+    if not fresh:
         return fold_session(key, loaded, records, stretch)
     return park(key, loaded, records, stretch, fresh[0].offset, COLD)
 

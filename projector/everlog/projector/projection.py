@@ -212,11 +212,12 @@ class Projection:
     ) -> list[SessionFold]:
         """Step 3; ``loaded`` is brought up to date where a session is parked."""
         folds = []
-        for key, records in sessions.items():
-            try:
-                folds.append(_fold(key, loaded.get(key), records, stretch))
-            except FoldRaisedError as error:
-                folds.append(await self._park(key, records, loaded, stretch, error))
+        with _resuming(stretch):
+            for key, records in sessions.items():
+                try:
+                    folds.append(fold_on(key, loaded.get(key), records, stretch))
+                except FoldRaisedError as error:
+                    folds.append(await self._park(key, records, loaded, stretch, error))
         return folds
 
     async def _park(
@@ -232,8 +233,7 @@ class Projection:
             loaded.pop(key, None)
             loaded |= await retried(lambda: self.warm.load([key]))
             try:
-                with _resuming(stretch):
-                    return park(key, loaded.get(key), records, stretch, error.offset, error.reason)
+                return park(key, loaded.get(key), records, stretch, error.offset, error.reason)
             except FoldRaisedError as another:
                 error = another
         raise ResumeError(f"partition {stretch.partition}: the fold of {key} raises elsewhere each time")
@@ -287,11 +287,6 @@ class Projection:
             return await retried(lambda: self.warm.write_sessions(writes))
         except IntegrityError as error:
             raise ResumeError(f"the warm store lost acknowledged writes: {error}") from error
-
-
-def _fold(key: str, loaded: Loaded | None, records: Sequence[LogRecord], stretch: Stretch) -> SessionFold:
-    with _resuming(stretch):
-        return fold_on(key, loaded, records, stretch)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,254 @@
+"""One bad event on the real services: its session waits, nobody else does, and a redrive brings it up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from everlog.archiver.settings import ArchiverSettings
+from everlog.cli.composition import Stores, StoreSettings, now_ms, open_stores
+from everlog.cli.projector import _work
+from everlog.cli.services import initialise
+from everlog.domain.fold import replay_session
+from everlog.domain.record import partition_of
+from everlog.domain.state import state_hash
+from everlog.domain.stored import COLD, StoredSession
+from everlog.domain.verdicts import PENDING
+from everlog.local.stack import Addresses
+from everlog.producers import Producer
+from everlog.projector.projection import Projection
+from everlog.projector.redriving import Redriver
+from everlog.projector.requests import RequestRunner
+from everlog.projector.stores import HotSide
+from everlog.projector.worker import ProjectorWorker
+from support.events import TENANT, said, value
+from support.poison import SECRET, Poison
+from support.watched import Watch
+
+pytestmark = pytest.mark.integration
+
+DEADLINE_S = 60.0
+SESSIONS, EVENTS = 20, 1_000
+ILL = f"{TENANT}/ill"
+
+
+@pytest.fixture
+async def stores(services: Addresses, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stores]:
+    """A log and stores of this test alone, as ``everlog init`` makes them."""
+    name = f"parking-{uuid.uuid4().hex[:8]}"
+    settings = {
+        "KAFKA__BROKERS": services.kafka,
+        "KAFKA__TOPIC": name,
+        "KAFKA__PARTITIONS": "2",
+        "KAFKA__REPLICATION": "1",
+        "REDIS__URL": services.redis,
+        "MONGO__URL": services.mongo,
+        "MONGO__VIEW_DATABASE": f"{name}-views",
+        "MONGO__CONTROL_DATABASE": f"{name}-control",
+        "S3__ENDPOINT_URL": services.s3,
+        "S3__BUCKET": name,
+        "S3__ACCESS_KEY": services.s3_access_key,
+        "S3__SECRET_KEY": services.s3_secret_key,
+    }
+    for field, text in settings.items():
+        monkeypatch.setenv(f"EVERLOG_{field}", text)
+    await asyncio.to_thread(initialise)
+    async with open_stores(StoreSettings.load()) as stores:
+        yield stores
+
+
+@asynccontextmanager
+async def projecting(stores: Stores) -> AsyncIterator[Projection]:
+    """A worker of the projector in this process, so that its fold can be made ill."""
+    hot = HotSide(stores.hot(1, (await stores.control.live()).hot_epoch), stores.control, 1)
+    projection = Projection(
+        identity=stores.identity,
+        warm=stores.warm(1),
+        hot=hot,
+        log=stores.log,
+        history=stores.history,
+        cached_sessions=1_000,
+    )
+    redriver = Redriver(projection, 0.05, now_ms)
+    requests = RequestRunner(projection, redriver, stores.control, 1, 0.05)
+    kafka = stores.settings.kafka
+    group = f"everlog-g1-{kafka.topic}"
+    worker = ProjectorWorker(
+        brokers=kafka.brokers, topic=kafka.topic_name, group=group, sink=projection, session_timeout_s=6
+    )
+    working = asyncio.create_task(_work(worker, requests, redriver))
+    try:
+        yield projection
+    finally:
+        await worker.stop()
+        await working
+
+
+async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not await condition():
+        assert time.monotonic() < deadline_s, what
+        await asyncio.sleep(0.05)
+
+
+async def up_to_date(stores: Stores) -> None:
+    """Until the views have seen the whole log."""
+    warm, era = stores.warm(1), stores.identity.era
+
+    async def done() -> bool:
+        ends = [(await stores.log.bounds(partition)).end for partition in range(stores.identity.partitions)]
+        return [await warm.watermark(era, partition) or 0 for partition in range(len(ends))] == ends
+
+    await until(done, "the projection is behind")
+
+
+async def stored(stores: Stores, key: str) -> StoredSession:
+    return (await stores.warm(1).load([key]))[key].stored
+
+
+async def true_hash(stores: Stores, key: str) -> str:
+    """The state hash of all that the log has of a session; ask when the fold is cured."""
+    partition = partition_of(key.encode(), stores.identity.partitions)
+    records = await stores.history.records(key, 0, (await stores.log.bounds(partition)).end)
+    state, _ = replay_session(key, records, stores.identity.era, partition)
+    assert state is not None
+    return state_hash(state)
+
+
+def created(key: str) -> bytes:
+    return value("session.created", {"owner": "ada"}, subject=key.partition("/")[2])
+
+
+def message(key: str, text: str) -> bytes:
+    return said(text, subject=key.partition("/")[2])
+
+
+async def everlog(*arguments: str) -> tuple[int, str, str]:
+    """The command in a process of its own, while the projector runs in this one."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "everlog.cli",
+        *arguments,
+        env={**os.environ, "NO_COLOR": "1"},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def talk(producer: Producer, keys: list[str], events: int) -> None:
+    """So many events, in turn, several at a time."""
+    for first in range(0, events, 100):
+        await asyncio.gather(
+            *(
+                producer.append(key, message(key, "hello"))
+                for key in (keys[at % len(keys)] for at in range(first, first + 100))
+            )
+        )
+
+
+async def test_one_session_is_parked_among_a_thousand_events_and_redriven_while_events_keep_coming(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison = Poison(monkeypatch)
+    others = [f"{TENANT}/other-{number}" for number in range(SESSIONS)]
+    async with Producer(stores.settings.kafka) as producer:
+        for key in (ILL, *others):
+            await producer.append(key, created(key))
+        async with projecting(stores):
+            await producer.append(ILL, message(ILL, "poison"))
+            await talk(producer, [*others, ILL], EVENTS)
+            await up_to_date(stores)
+            ill = await stored(stores, ILL)
+            assert ill.parked is not None and (ill.version, ill.parked.reason) == (1, "ZeroDivisionError")
+            for key in others:
+                assert (await stored(stores, key)).version >= 1 + EVENTS // (SESSIONS + 1)
+
+        # A restart finds it parked, and goes on passing it over.
+        async with projecting(stores) as projection:
+            await producer.append(ILL, message(ILL, "still there?"))
+            await up_to_date(stores)
+            partition = partition_of(ILL.encode(), stores.identity.partitions)
+            seen_before = ill.parked.seen
+
+            async def passes_over() -> bool:
+                return projection.owned[partition].parked[ILL].seen > seen_before
+
+            await until(passes_over, "the parked session was not found again")
+            waiting = projection.owned[partition].parked[ILL]
+            assert waiting.offset == ill.parked.offset
+
+            code, out, err = await everlog("projection", "redrive", "--all", "--dry-run", "--json")
+            assert (code, err) == (0, "")
+            (row,) = json.loads(out)["parked"]
+            assert (row["session"], row["offset"], row["reason"]) == (ILL, waiting.offset, "ZeroDivisionError")
+            assert SECRET not in out
+
+            code, out, _ = await everlog("projection", "redrive", "ill", "--tenant", TENANT, "--yes", "--json")
+            assert (code, json.loads(out)["redriven"]) == (1, 0), "the fold is ill still"
+
+            poison.cure()
+            talking = asyncio.create_task(talk(producer, [*others, ILL], EVENTS))
+            code, out, _ = await everlog("projection", "redrive", "--all", "--yes", "--reason", "cured", "--json")
+            assert (code, json.loads(out)["redriven"], json.loads(out)["parked"]) == (0, 1, [])
+            await talking
+            await up_to_date(stores)
+            for key in (ILL, *others):
+                document = await stored(stores, key)
+                assert document.parked is None and document.state is not None
+                assert state_hash(document.state) == await true_hash(stores, key)
+            assert len(await stores.warm(1).timeline(ILL, 1, 1_000)) == (await stored(stores, ILL)).version
+            hot = await stores.hot(1, (await stores.control.live()).hot_epoch).get(ILL)
+            assert hot is not None and hot.parked is None
+
+            assert (await everlog("projection", "redrive", "ill", "--tenant", TENANT, "--yes"))[0] == 3
+            assert (await everlog("projection", "redrive", "--all"))[0] == 2
+
+
+async def test_a_session_that_was_evicted_comes_back_for_its_next_event(stores: Stores) -> None:
+    key = f"{TENANT}/cold"
+    async with Producer(stores.settings.kafka) as producer, projecting(stores) as projection:
+        await producer.append(key, created(key))
+        await talk(producer, [key], 100)
+        await up_to_date(stores)
+        archiver = await stores.archiver(ArchiverSettings.load())
+        await archiver.seal(everything=True)
+        await archiver.prove()
+        code, out, _ = await everlog("archive", "evict", "cold", "--tenant", TENANT, "--yes", "--json")
+        assert (code, json.loads(out)["evicted"]) == (0, 1)
+        assert (await stored(stores, key)).stub is not None
+
+        partition = partition_of(key.encode(), stores.identity.partitions)
+        reading, answer = asyncio.Event(), asyncio.Event()
+
+        async def read_slowly(name: str) -> None:
+            reading.set()
+            await answer.wait()
+
+        projection.history = Watch(read_slowly).over(stores.history)
+        await producer.append(key, message(key, "Do you remember me?"))
+        await asyncio.wait_for(reading.wait(), DEADLINE_S)
+        cold = await stored(stores, key)
+        assert cold.stub is not None and cold.parked is not None and cold.parked.reason == COLD
+        assert await stores.warm(1).outcome(stores.identity.era, partition, cold.parked.offset) == PENDING
+        answer.set()
+
+        async def is_back() -> bool:
+            return (await stored(stores, key)).parked is None
+
+        await until(is_back, "its state is not back")
+        document = await stored(stores, key)
+        assert document.state is not None and document.version == 102
+        assert state_hash(document.state) == await true_hash(stores, key)
