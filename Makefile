@@ -1,6 +1,6 @@
 # Everlog. `make help` lists the targets; `make demo` and `make test` need nothing but Python 3.11+, git and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check replay-check simulation bench unit integration up down lock generate freeze format clean
+.PHONY: help setup demo test check replay-check simulation bench unit coverage mutants integration up down lock generate freeze format clean
 
 BIN := .venv/bin
 SOURCES := schemas core producers projector archiver replay gateway local cli tests
@@ -21,6 +21,13 @@ test: setup ## Every test, on the real local services
 
 unit: setup ## Tests that need no services
 	@$(BIN)/pytest -m "not integration"
+
+coverage: setup ## Every branch of the law and of the formats is tested, or it fails
+	@$(BIN)/coverage run -m pytest -q tests/unit/domain tests/unit/schemas tests/house/test_generated.py
+	@$(BIN)/coverage report --precision=1 --fail-under=100
+
+mutants: setup ## Change the law in one place after another: the tests must notice (about 15 minutes)
+	@$(BIN)/python tools/mutants.py
 
 integration: setup ## Tests on the real local services
 	@$(BIN)/pytest -m integration
@@ -63,4 +70,4 @@ lock: setup ## Resolve the dependencies anew into requirements.lock
 		--no-header --all-extras --group dev pyproject.toml --output-file requirements.lock
 
 clean: ## Delete the environment and all caches
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage build

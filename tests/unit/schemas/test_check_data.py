@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from everlog.schemas.content import Encrypted
+from everlog.schemas.contracts.examples import example_of
+from everlog.schemas.contracts.phrases import type_text
 from everlog.schemas.errors import InvalidEventError
 from everlog.schemas.events import check_data
 from everlog.schemas.http import CreateRequest, PositionAnswer
@@ -61,3 +63,18 @@ def test_a_request_with_a_field_that_nobody_knows_is_refused_and_an_answer_is_re
         CreateRequest.model_validate({"more": 1})
     answer = PositionAnswer.model_validate({"era": 0, "partition": 1, "offset": 2, "more": 3})
     assert answer.model_dump() == {"era": 0, "partition": 1, "offset": 2}
+
+
+class WithoutExample(BaseModel):
+    name: str
+
+
+def test_a_field_without_an_example_is_told_by_its_name() -> None:
+    with pytest.raises(LookupError, match=r"WithoutExample\.name has no example"):
+        example_of(WithoutExample)
+
+
+def test_the_words_of_a_field_are_those_of_its_clear_form_wherever_that_stands() -> None:
+    encrypted = {"$ref": "#/$defs/Encrypted"}
+    assert type_text({"anyOf": [{"type": "null"}, encrypted, {"type": "integer"}]}) == "integer"
+    assert type_text({"anyOf": [{"type": "null"}]}) == "any JSON"
