@@ -17,6 +17,7 @@ from everlog.domain.standing import Standing
 from everlog.domain.state import state_hash
 from everlog.domain.types.batch import BatchAppended
 from everlog.domain.types.content_fields import Part
+from everlog.domain.types.fields import anchored
 from everlog.domain.types.message import MessageAppended
 from everlog.domain.verdicts import Accepted, Reason, Rejected, Verdict
 from everlog.domain.view import View
@@ -145,6 +146,22 @@ def test_a_session_of_the_third_rules_lifts_events_of_the_first_through_both_ste
     assert session.standing.rules == 3
     assert session.say("LOUD") == Rejected(Reason.LIMIT_EXCEEDED, 2, ("shouting",))
     assert session.say("quiet") == Accepted(3)
+
+
+def test_a_law_is_made_of_its_books() -> None:
+    made = Law({1: RULES_1, 2: RULES_2})
+    event = made.decode(value("message.appended", message()))
+    assert isinstance(event, Event)
+    assert isinstance(event.payload, MessageAppended)
+    session = Session(law=made)
+    assert session.step(event) == Accepted(2)
+    assert session.step(under(2, V2, {"text": "hi"}, made)) == Accepted(3)
+    assert session.say("LOUD") == Rejected(Reason.LIMIT_EXCEEDED, 3, ("shouting",))
+
+
+def test_a_pattern_of_the_formats_is_anchored_at_the_very_end() -> None:
+    assert anchored(r"^a+$") == r"^a+\Z"
+    assert anchored(r"$a+") == r"$a+\Z"
 
 
 def test_each_book_reads_its_own_types_only() -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from everlog.domain.event import Event, Payload
 from everlog.domain.law import LAW
-from everlog.domain.registry import BATCHABLE, RULES_1
+from everlog.domain.registry import BATCHABLE, RULES_1, payload_type
 from everlog.domain.types.custom import Custom
 from everlog.domain.view import Artifact, SummaryPointer, Usage
-from everlog.schemas.catalogue import PAYLOADS, TYPE_NAMES
+from everlog.schemas.catalogue import PAYLOADS, TYPE_NAMES, TypeName
 from everlog.schemas.errors import InvalidEventError
 from everlog.schemas.limits import SAFE_INTEGER
 from support.events import value
@@ -159,9 +159,10 @@ def test_a_batch_may_hold_exactly_the_types_that_say_so() -> None:
 
 
 @pytest.mark.parametrize("name", TYPE_NAMES)
-def test_every_type_of_the_catalogue_means_something_under_rules_1(name: str) -> None:
+def test_every_type_of_the_catalogue_means_something_under_rules_1(name: TypeName) -> None:
     payload = RULES_1.types[name]
     assert issubclass(payload, Payload)
+    assert payload_type(name) is payload
     words = name.removeprefix("everlog.").removesuffix(".v1").replace(".", "_").split("_")
     assert payload.__name__ == "".join(word.title() for word in words)
     assert payload.__name__ == PAYLOADS[name].__name__
