@@ -133,9 +133,10 @@ class Projection:
             await retried(lambda: self.warm.begin(era, partition, 0))
         bounds = await retried(lambda: self._log.bounds(partition))
         owned = self.owned.setdefault(partition, OwnedPartition(partition, self._cached_sessions))
-        owned.watermark = watermark
-        owned.cache.clear()
-        owned.parked = await retried(lambda: self._parked(partition))
+        async with owned.lock:  # a redrive may be writing: after it the scan is right
+            owned.watermark = watermark
+            owned.cache.clear()
+            owned.parked = await retried(lambda: self._parked(partition))
         if watermark > bounds.end:
             raise IntegrityError(
                 f"partition {partition} ends at {bounds.end}, below the watermark {watermark}",

@@ -85,12 +85,20 @@ class RequestRunner:
                 raise
 
     async def _redrive(self, owned: OwnedPartition, request: Request) -> int | None:
-        """Parked sessions are folded on, as far as today's code can; counts those that are parked no more."""
+        """Parked sessions are folded on, as far as today's code can; counts those that are parked no more.
+
+        One that cannot fails the request and holds up no other; nor may a bug end the worker again and again.
+        """
         places = asyncio.Semaphore(CONCURRENT_REHYDRATIONS)
 
         async def redrive(key: str) -> bool:
             async with places:
-                goes_on = await self._redriver.redrive(owned, key)
+                try:
+                    goes_on = await self._redriver.redrive(owned, key)
+                except EverlogError:
+                    raise
+                except Exception as error:
+                    raise EverlogError(f"the redrive of {key} raised {type(error).__name__}") from error
             _log.info("redriven", session=key, why=request.reason, goes_on=goes_on)
             return goes_on
 

@@ -52,3 +52,12 @@ async def test_a_store_that_stays_away_is_asked_only_once_per_pause_and_used_aga
         await hot.put([], None)
     assert AwayHotStore.asked == 9
     assert (await control.live()).hot_epoch == 5
+
+
+async def test_outcomes_are_published_one_by_one_in_their_order() -> None:
+    control, store = MemoryControlStore(), MemoryHotStore(1)
+    await control.initialise(LogIdentity("c", "t", 0, 1))
+    told = [Outcomes(0, 0, offset, [offset]) for offset in range(3)]
+    async with store.subscribe() as outcomes:
+        await HotSide(store, control, 1).publish(told)
+        assert [await anext(aiter(outcomes)) for _ in told] == told

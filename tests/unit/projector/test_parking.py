@@ -188,6 +188,20 @@ async def test_a_redrive_of_what_is_not_parked_or_not_there_changes_nothing(ill:
     assert (request.done, request.error) == (0, None)
 
 
+async def test_a_redrive_that_meets_a_bug_fails_its_request_and_holds_up_no_other_session(ill: Ill) -> None:
+    other = ill.talks.keys[1]
+    await ill.talks.say(other, "bad", id="poison-2")
+    projection = await ill.world.project()
+    ill.poison.cure()
+    projection.history = ill.world.history(failing(0, KeyError(SECRET), after=False))
+    request = await ill.world.ask(projection, "redrive", [ill.key, other])
+    assert request.error is not None and "KeyError" in request.error and SECRET not in request.error
+    parked = {key async for key, _ in ill.world.warm.parked(PARTITION)}
+    assert len(parked) == 1
+    request = await ill.world.ask(projection, "redrive", [ill.key, other])
+    assert (request.done, request.error) == (1, None)
+
+
 async def test_events_that_come_while_a_redrive_reads_are_redriven_too(ill: Ill) -> None:
     projection = await ill.world.project()
     ill.poison.cure()
