@@ -21,7 +21,7 @@ from everlog.schemas.catalogue import PAYLOADS, TYPE_NAMES, TypeName
 from everlog.schemas.errors import InvalidEventError
 from support.generated import documents, nearly
 
-few = settings(max_examples=max(1, settings.default.max_examples // 10))
+few = settings(max_examples=max(1, settings().max_examples // 10))
 """For each of the thirty types."""
 
 
