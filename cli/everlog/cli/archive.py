@@ -167,8 +167,9 @@ async def proved_offsets(stores: Stores) -> dict[int, int]:
 
 
 async def _evict(stores: Stores, kind: Any, keys: list[str] | None, idle_s: float, keep_entries: int) -> dict[str, int]:
-    from everlog.archiver.eviction import Requests, idle_sessions
+    from everlog.archiver.eviction import idle_sessions
     from everlog.cli.composition import new_id, now_ms
+    from everlog.runtime.owner_requests import Requests
 
     generation = (await stores.control.live()).generation
     proved = await proved_offsets(stores)
@@ -184,8 +185,8 @@ async def _evict(stores: Stores, kind: Any, keys: list[str] | None, idle_s: floa
 
 
 async def _rehydrate(stores: Stores, keys: list[str]) -> dict[str, int]:
-    from everlog.archiver.eviction import Requests
     from everlog.cli.composition import new_id
+    from everlog.runtime.owner_requests import Requests
 
     generation = (await stores.control.live()).generation
     requests = Requests(stores.identity, stores.control, generation, new_id)

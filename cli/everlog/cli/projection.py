@@ -58,8 +58,8 @@ def redrive(
 async def _redrive(
     stores: Stores, tenant: str, sessions: list[str] | None, reason: str, dry_run: bool
 ) -> dict[str, Any]:
-    from everlog.archiver.eviction import Requests
     from everlog.cli.composition import new_id
+    from everlog.runtime.owner_requests import Requests
 
     generation = (await stores.control.live()).generation
     parked = await _parked(stores, generation)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from everlog.archiver.eviction import Requests, idle_sessions
+from everlog.archiver.eviction import idle_sessions
 from everlog.archiver.settings import ArchiverSettings
 from everlog.cli.archive import proved_offsets
 from everlog.cli.composition import Stores, StoreSettings, new_id, now_ms, open_stores
@@ -28,6 +28,7 @@ from everlog.cli.demo.visibility import Visibility
 from everlog.cli.tokens import local_token
 from everlog.client import Everlog, Session
 from everlog.producers.producer import Producer
+from everlog.runtime.owner_requests import Requests
 from everlog.schemas.errors import UnavailableError
 
 GATEWAY_CONVERSATIONS: Final = 20

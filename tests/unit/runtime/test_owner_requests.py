@@ -7,9 +7,10 @@ import itertools
 
 import pytest
 
-from everlog.archiver.eviction import Requests, idle_sessions
+from everlog.archiver.eviction import idle_sessions
 from everlog.domain.record import partition_of
 from everlog.ports.control import REQUEST_SESSIONS
+from everlog.runtime.owner_requests import Requests
 from everlog.schemas.errors import EverlogError, UnavailableError
 from support.conversations import PARTITION, PARTITIONS, Conversations
 from support.world import World
