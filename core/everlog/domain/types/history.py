@@ -6,24 +6,13 @@ from collections.abc import Sequence
 
 from everlog.domain.event import FreeJson, Payload, unknown
 from everlog.domain.standing import Standing
-from everlog.domain.types.content_fields import Parts, free_json
-from everlog.domain.types.fields import Name, Version
+from everlog.domain.types.content_fields import Summary, free_json
 from everlog.domain.verdicts import Rejected
 from everlog.domain.view import SummaryPointer, View
 
 
-class HistoryCompacted(Payload, frozen=True):
+class HistoryCompacted(Summary, Payload, frozen=True):
     """A summary takes the place of a stretch of history, for models only."""
-
-    from_version: Version
-    to_version: Version
-    parts: Parts
-    model: Name | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a stretch that ends before it begins."""
-        if self.from_version > self.to_version:
-            raise ValueError("from_version is above to_version")
 
     def free_json(self) -> Sequence[FreeJson]:
         """Data parts."""
