@@ -22,7 +22,8 @@ from everlog.cli.composition import Stores, StoreSettings, new_id, now_ms, open_
 from everlog.cli.demo.comparison import differences
 from everlog.cli.demo.dataset import Conversation, load_conversations
 from everlog.cli.demo.report import percentile
-from everlog.cli.demo.speakers import TENANT, BulkSpeakers, GatewaySpeakers, key_of, side_by_side
+from everlog.cli.demo.script import TENANT, key_of
+from everlog.cli.demo.speakers import BulkSpeakers, GatewaySpeakers, side_by_side
 from everlog.cli.demo.stage import Stage, open_stage
 from everlog.cli.demo.visibility import Visibility
 from everlog.cli.tokens import local_token

@@ -7,22 +7,16 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from everlog.cli.composition import new_id
-from everlog.cli.demo.dataset import Conversation, Utterance
+from everlog.cli.demo.dataset import Conversation
+from everlog.cli.demo.script import IMPORTER, events_of, joining, key_of, title_of
 from everlog.cli.demo.visibility import Visibility
 from everlog.client import Everlog, Message, text
 from everlog.domain.encoding import encode
 from everlog.producers.producer import EVENT_HEADERS, Producer
-from everlog.schemas.events import Event
-from everlog.schemas.identifiers import full_type, session_key
 from everlog.schemas.payloads import ParticipantJoined
 
-TENANT: Final = "chitchat"
-IMPORTER: Final = "chitchat-import"
-"""Owner of every conversation."""
-SOURCE: Final = "/import/chitchat"
 SIDE_BY_SIDE: Final = 400
 """Conversations that go on at once through the Kafka appender: enough to fill its batches."""
 SIDE_BY_SIDE_HTTP: Final = 8
@@ -32,50 +26,26 @@ Advance = Callable[[int], None]
 """Told how many messages were appended."""
 
 
-def key_of(conversation: Conversation) -> str:
-    """The session key of a conversation."""
-    return session_key(TENANT, conversation.id)
-
-
 class BulkSpeakers:
     """Appends conversations through the Kafka appender: each event is acknowledged before the speaker goes on."""
 
     def __init__(self, producer: Producer, visibility: Visibility, advance: Advance) -> None:
         self._producer, self._visibility, self._advance = producer, visibility, advance
-        self.events = self.raw_bytes = 0
+        self.events = 0
 
     async def hold(self, conversations: Sequence[Conversation]) -> None:
         """Hold all conversations, a bounded number side by side."""
         await side_by_side([partial(self._hold, one) for one in conversations], SIDE_BY_SIDE)
 
     async def _hold(self, conversation: Conversation) -> None:
-        first = conversation.utterances[0]
-        await self._append(conversation, IMPORTER, first.time, "session.created", _creation(conversation))
-        for speaker in conversation.speakers:
-            await self._append(conversation, speaker, first.time, "participant.joined", _join(speaker))
-        for said in conversation.utterances:
-            await self._append(conversation, said.sender, said.time, "message.appended", _message(said))
-            self._advance(1)
-
-    async def _append(
-        self, conversation: Conversation, actor: str, said_at: str, type_name: str, data: dict[str, Any]
-    ) -> None:
-        event = Event.model_construct(
-            id=new_id(),
-            source=SOURCE,
-            type=full_type(type_name),
-            subject=conversation.id,
-            tenantid=TENANT,
-            time=said_at,
-            actor=actor,
-            data=data,
-        )
-        value = encode(event)
-        await self._visibility.before_append()
-        began = time.perf_counter()
-        position = await self._producer.append(key_of(conversation), value, EVENT_HEADERS)
-        self._visibility.appended(position, began)
-        self.events += 1
+        for event in events_of(conversation):
+            value = encode(event)
+            await self._visibility.before_append()
+            began = time.perf_counter()
+            position = await self._producer.append(key_of(conversation), value, EVENT_HEADERS)
+            self._visibility.appended(position, began)
+            self.events += 1
+            self._advance(event.type == Message.type_name)
 
 
 class GatewaySpeakers:
@@ -93,13 +63,13 @@ class GatewaySpeakers:
             await side_by_side([partial(self._hold, importer, one) for one in conversations], SIDE_BY_SIDE_HTTP)
 
     async def _hold(self, importer: Everlog, conversation: Conversation) -> None:
-        await self._counted(importer.create(conversation.id, title=_title(conversation)))
+        await self._counted(importer.create(conversation.id, title=title_of(conversation)))
         async with AsyncExitStack() as stack:
             speakers = {}
             for name in conversation.speakers:
                 log = await stack.enter_async_context(self._client(name))
                 speakers[name] = log.session(conversation.id)
-                await self._counted(speakers[name].append(ParticipantJoined(**_join(name))))
+                await self._counted(speakers[name].append(ParticipantJoined(**joining(name))))
             for said in conversation.utterances:
                 began = time.perf_counter()
                 await self._counted(speakers[said.sender].append(Message(role="user", parts=[text(said.text)])))
@@ -126,19 +96,3 @@ async def side_by_side(work: Sequence[Callable[[], Awaitable[None]]], bound: int
     async with asyncio.TaskGroup() as group:
         for piece in work:
             group.create_task(run(piece))
-
-
-def _creation(conversation: Conversation) -> dict[str, Any]:
-    return {"owner": IMPORTER, "owner_kind": "service", "title": _title(conversation)}
-
-
-def _title(conversation: Conversation) -> str:
-    return f"Chat of {conversation.utterances[0].time}"
-
-
-def _join(speaker: str) -> dict[str, Any]:
-    return {"participant": speaker, "principal": speaker, "kind": "human"}
-
-
-def _message(said: Utterance) -> dict[str, Any]:
-    return {"role": "user", "parts": [{"type": "text", "text": said.text}]}
