@@ -129,10 +129,10 @@ class Hunt:
 
     def _wait(self, running: dict[int, str]) -> None:
         child, status = os.wait()
-        self.killed[running.pop(child)] = status != 0
-        if len(self.killed) % 100 == 0:
-            left = Counter(self.killed.values())
-            sys.stdout.write(f"{len(self.killed)} of {len(self.mutants)} tried, {left[False]} survive\n")
+        name = running.pop(child)
+        self.killed[name] = status != 0
+        if not self.killed[name]:
+            sys.stdout.write(f"{len(self.killed)} of {len(self.mutants)} tried; this one survives: {name}\n")
             sys.stdout.flush()
 
 

@@ -141,7 +141,6 @@ class Standing(msgspec.Struct):
             runs=dict(self.runs),
             tool_calls=dict(self.tool_calls),
             interrupts=dict(self.interrupts),
-            ring=Ring(),
         )
 
 

@@ -293,3 +293,46 @@ def test_content_counts_with_type_and_actor() -> None:
         value("org.example.thing", {"a": 1}, actor="bob"),
     ]
     assert len({thing, *map(content, others)}) == 4
+
+
+INNER = b'{"data":{"n":1},"type":"org.example.thing"}'
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        INNER.replace(b'"n":1', b'"n": 1') + b"," + INNER,
+        INNER + b"," + INNER.replace(b'"n":1', b'"n": 1'),
+        INNER + b", " + INNER,
+        INNER + b',{"type":"org.example.thing","data":{"n":1}}',
+        b'{"type":"org.example.thing","data":{"n":1}},' + INNER,
+        INNER + b"," + INNER.replace(b'"n"', b'"\\u006e"'),
+    ],
+)
+def test_the_content_hash_of_a_batch_is_the_same_however_it_is_spelled(spelled: bytes) -> None:
+    raw = value("batch.appended", {"events": [{"type": "org.example.thing", "data": {"n": 1}}] * 2})
+    assert INNER + b"," + INNER in raw
+    first, second = LAW.decode(raw), LAW.decode(raw.replace(INNER + b"," + INNER, spelled))
+    assert isinstance(first, Event)
+    assert isinstance(second, Event)
+    assert first.content_hash == second.content_hash
+
+
+def test_a_key_that_stands_twice_in_an_event_of_a_batch_is_noticed() -> None:
+    raw = value("batch.appended", {"events": [{"type": "org.example.thing", "data": {"n": 1}}] * 2})
+    assert isinstance(LAW.decode(raw.replace(b'"n":1', b'"n":1,"n":1', 1)), Malformed)
+    assert isinstance(LAW.decode(raw.replace(b'"n":1},"type"', b'"n":1},"data":{"n":1},"type"', 1)), Malformed)
+
+
+def test_what_is_malformed_says_why() -> None:
+    assert LAW.decode(None) == Malformed("the record has no value")
+    unreadable = LAW.decode(b"nothing")
+    assert isinstance(unreadable, Malformed)
+    assert "malformed" in unreadable.detail
+
+
+def test_a_door_may_fill_a_value_to_the_last_byte() -> None:
+    room = VALUE_BYTES - len(said("", id="m"))
+    assert len(said("x" * room, id="m")) == VALUE_BYTES
+    with pytest.raises(LimitExceededError):
+        said("x" * (room + 1), id="m")

@@ -152,3 +152,43 @@ def test_the_stored_form_stays_within_its_bounds_after_many_events() -> None:
     assert document is not None
     document.outcomes = []
     assert len(encode_stored(document)) < 8 * 1024
+
+
+def test_a_fold_says_of_every_record_where_it_lies_and_when_it_was_appended() -> None:
+    fold = fold_session(KEY, None, records(HISTORY, first=10), Stretch(3, PARTITION, 10))
+    assert fold.key == KEY
+    assert fold.document is not None
+    document = fold.document
+    assert (document.key, document.era, document.partition, document.offset) == (KEY, 3, PARTITION, 17)
+    assert (document.revision, document.timeline_from, document.outcomes) == (1, 1, fold.outcomes)
+    assert [(entry.offset, entry.timestamp, entry.value) for entry in fold.entries] == [
+        (10 + at, 1_000 + at, HISTORY[at]) for at in (0, 1, 2, 5, 7)
+    ]
+    stale, unreadable = fold.rejections
+    assert (stale.offset, stale.timestamp, stale.version) == (13, 1_003, 3)
+    assert stale.id.startswith(f"{KEY}#event-")
+    assert (unreadable.id, unreadable.offset) == (f"{KEY}#@3/{PARTITION}/16", 16)
+    assert (unreadable.timestamp, unreadable.version) == (1_006, 4)
+    assert len(unreadable.detail) == 1
+    assert "malformed" in unreadable.detail[0]
+
+
+def test_a_document_that_is_folded_on_keeps_what_is_its_own() -> None:
+    loaded = stored(whole())
+    loaded.stored.revision, loaded.stored.timeline_from = 7, 4
+    loaded.stored.outcomes = []
+    document = fold_session(KEY, loaded, records([said("three")], first=8), stretch(8)).document
+    assert document is not None
+    assert (document.revision, document.timeline_from, document.offset) == (8, 4, 8)
+
+
+def test_a_malformed_event_is_named_by_its_id_and_comes_before_any_session() -> None:
+    broken = said("hi", id="m-1").replace(b'"role"', b'"roll"')
+    (rejection,) = fold_session(KEY, None, records([broken]), stretch()).rejections
+    assert (rejection.id, rejection.reason, rejection.version) == (f"{KEY}#m-1", "malformed", 0)
+
+
+def test_routing_keeps_the_records_of_a_session_in_order() -> None:
+    log = records([said("one"), said("two")])
+    sessions, _ = route(log, PARTITION, PARTITIONS)
+    assert sessions == {KEY: log}

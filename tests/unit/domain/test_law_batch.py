@@ -97,11 +97,15 @@ def test_a_batch_is_refused_as_a_whole_and_names_the_event_that_was(
 ) -> None:
     session = Session()
     before = session.hash
-    assert session.refuse(*batch(inner("state.patched", {"set": {"first": 1}}), *events)) == (
-        refused[0],
-        f"events[{int(refused[1][7]) + 1}]",
-        *refused[2:],
-    )
+    opening = [
+        inner("state.patched", {"set": {"first": 1}}),
+        inner("session.metadata_updated", {"title": "no", "labels": {"no": "no"}}),
+        inner("run.started", {"run": "no", "agent": "a"}),
+        inner("tool_call.requested", {"tool_call": "no", "name": "n"}),
+        inner("interrupt.raised", {"interrupt": "no", "reason": "r", "message": "m"}),
+    ]
+    index = f"events[{int(refused[1][7]) + len(opening)}]"
+    assert session.refuse(*batch(*opening, *events)) == (refused[0], index, *refused[2:])
     assert session.hash == before
 
 
@@ -128,6 +132,16 @@ def test_later_events_of_a_batch_win_over_earlier_ones_under_one_version() -> No
     session.accept(*batch(inner("state.patched", {"set": {"a": 1}}), inner("state.patched", {"set": {"a": 2, "b": 1}})))
     assert session.view.state == {"a": 2, "b": 1}
     assert session.standing.state_bytes == len('"a"2"b"1')
+
+
+def test_a_summary_and_an_artifact_of_a_batch_have_its_version() -> None:
+    session = Session()
+    artifact = {"artifact": "a", "name": "n", "media_type": "m", "size_bytes": 1, "sha256": "0" * 64, "uri": "s3://a"}
+    summary = {"from_version": 1, "to_version": 1, "parts": PARTS}
+    session.accept(*batch(inner("artifact.added", artifact), inner("history.compacted", summary)))
+    assert [listed.version for listed in session.view.artifacts] == [2]
+    assert session.view.summary is not None
+    assert session.view.summary.version == 2
 
 
 def test_a_batch_is_judged_as_one_event_by_the_envelopes_checks() -> None:

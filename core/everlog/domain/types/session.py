@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from everlog.domain.content import Encrypted
 from everlog.domain.event import FreeJson, Payload, too_much, unknown
 from everlog.domain.ring import Ring
-from everlog.domain.standing import Bound, Kind, Participant, Role, Standing, Status
+from everlog.domain.standing import Bound, Kind, Participant, Role, Standing, Status, entry_size
 from everlog.domain.types.content_fields import Labels, LabelValue, Summary, Title, free_json
 from everlog.domain.types.fields import Identifier, StateValues, Text, Version
 from everlog.domain.verdicts import Reason, Rejected
@@ -83,9 +83,9 @@ class SessionCreated(Payload, frozen=True):
         return standing
 
     def exceeded(self) -> Bound | None:
-        """The bound that a creation can pass, if it does."""
-        empty = Standing(0, "active", 0, self.owner, b"", {}, {}, set())
-        return empty.exceeded_by(self.state)
+        """The bound that a creation can pass, if it does; its keys were counted by the decoder."""
+        size = sum(entry_size(key, value) for key, value in self.state.items())
+        return "state_bytes" if size > limits.STATE_BYTES else None
 
     def first_view(self, time: str) -> View:
         """The view of version 1."""
