@@ -157,6 +157,14 @@ PLACES = [
         28,
     ),
     ("session.rewound", {"state": {"k": "HERE"}, "to_version": 1}, 30),
+    (
+        "session.rewound",
+        {
+            "summary": {"from_version": 1, "parts": [{"data": "HERE", "type": "data"}], "to_version": 1},
+            "to_version": 1,
+        },
+        28,
+    ),
     ("batch.appended", {"events": [{"data": {"a": "HERE"}, "type": "org.example.thing"}]}, 28),
     ("batch.appended", {"events": [{"data": {"set": {"k": "HERE"}}, "type": "everlog.state.patched.v1"}]}, 27),
 ]
