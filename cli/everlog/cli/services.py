@@ -114,8 +114,10 @@ async def _archiver() -> None:
 @contextlib.asynccontextmanager
 async def probes(settings: ProbeSettings, is_ready: Callable[[], str]) -> AsyncIterator[None]:
     """Serve the probes of a service while the body runs, if its settings name a port."""
+    from everlog.runtime.metrics import show_build
     from everlog.runtime.probes import serving_probes
 
+    show_build()
     if settings.metrics_port is None:
         yield
         return

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from everlog.runtime.metrics import show_build
 
 _SECONDS: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """From a hot read to the deadline of a verdict."""
@@ -27,5 +28,4 @@ class GatewayMetrics:
             "everlog_auth_denials_total", "Requests without a valid token or the right", registry=registry
         )
         self.tier_reads = Counter("everlog_tier_reads_total", "Reads by tier", ("tier",), registry=registry)
-        build = Gauge("everlog_build_info", "The version that runs", ("version",), registry=registry)
-        build.labels(version("everlog")).set(1)
+        show_build(registry)

@@ -4,9 +4,30 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from everlog.runtime.metrics import breaker_state, log_end_offset, log_start_offset, retries_total
+
+__all__ = [
+    "batch_seconds",
+    "breaker_state",
+    "events_total",
+    "evictions_total",
+    "hot_failures_total",
+    "lag_events",
+    "lag_seconds",
+    "last_flush_seconds",
+    "log_end_offset",
+    "log_start_offset",
+    "parked_oldest_seconds",
+    "parked_sessions",
+    "rehydrate_seconds",
+    "retries_total",
+    "verdicts_total",
+]
+
 events_total = Counter("everlog_projector_events_total", "Records folded or passed over")
 verdicts_total = Counter("everlog_verdicts_total", "Verdicts of the log", ["verdict"])
 lag_events = Gauge("everlog_projector_lag_events", "Records behind the log's end", ["partition"])
+lag_seconds = Gauge("everlog_projector_lag_seconds", "Since when nothing was stored although records wait; 0 = none do")
 last_flush_seconds = Gauge("everlog_projector_last_flush_seconds", "When a batch was last stored, seconds since 1970")
 batch_seconds = Histogram(
     "everlog_projector_batch_seconds",
@@ -17,6 +38,5 @@ batch_seconds = Histogram(
 rehydrate_seconds = Histogram("everlog_rehydrate_seconds", "Time to bring a stub's state back")
 evictions_total = Counter("everlog_evictions_total", "Sessions whose entries or state left the warm store", ["kind"])
 hot_failures_total = Counter("everlog_projector_hot_failures_total", "Batches whose hot write failed")
-breaker_state = Gauge("everlog_breaker_state", "0 closed, 1 half-open, 2 open", ["dependency"])
 parked_sessions = Gauge("everlog_parked_sessions", "Sessions of this worker whose fold raised; cold ones do not count")
 parked_oldest_seconds = Gauge("everlog_parked_oldest_seconds", "For how long the oldest of them has waited; 0 = none")
