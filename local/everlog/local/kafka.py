@@ -6,6 +6,7 @@ import base64
 import os
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 
 from everlog.local import readiness
 from everlog.local.ports import HOST
@@ -26,9 +27,10 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners={listeners}
+advertised.listeners={advertised}
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,BEHIND:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={log_directory}
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
@@ -70,16 +72,25 @@ class Kafka:
     def prepare(self) -> None:
         """Write the configuration; format the storage the first time."""
         data = self.place.layout.data(self.name)
-        text = _PROPERTIES.format(
-            host=HOST,
-            port=self.place.ports.kafka,
-            controller_port=self.place.ports.kafka_controller,
-            log_directory=data / "log",
-        )
-        (data / "server.properties").write_text(text)
+        (data / "server.properties").write_text(self._text(data / "log"))
         (data / "log4j2.yaml").write_text(_LOGGING)
         if not (data / "log" / "meta.properties").exists():
             self._format()
+
+    def _text(self, log_directory: Path) -> str:
+        ports, behind = self.place.ports, self.place.settings.kafka_behind
+        listeners = [f"PLAINTEXT://{HOST}:{ports.kafka}", f"CONTROLLER://{HOST}:{ports.kafka_controller}"]
+        advertised = [f"PLAINTEXT://{HOST}:{ports.kafka}"]
+        if behind is not None:
+            listeners.append(f"BEHIND://{HOST}:{behind.port}")
+            advertised.append(f"BEHIND://{behind.advertised}")
+        return _PROPERTIES.format(
+            host=HOST,
+            controller_port=ports.kafka_controller,
+            listeners=",".join(listeners),
+            advertised=",".join(advertised),
+            log_directory=log_directory,
+        )
 
     def command(self) -> Command:
         """The broker."""

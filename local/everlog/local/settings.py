@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from everlog.runtime.config import RoomSettings, for_room, state_directory
 
@@ -18,6 +18,15 @@ def cache_directory() -> Path:
     """The user's folder for what can be downloaded again, by the XDG base directory rules."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "everlog"
+
+
+class Listener(BaseModel):
+    """A port that a server listens on beside its usual one, and the address ``host:port`` that it tells its clients."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: int = Field(ge=1, le=65_535)
+    advertised: str
 
 
 class LocalSettings(RoomSettings):
@@ -33,3 +42,8 @@ class LocalSettings(RoomSettings):
         description='Maven repositories by name, as JSON; {"central": ...} replaces the public one',
     )
     java_home: Path | None = Field(default=None, description="A Java of 17 or newer to use before any other")
+    kafka_behind: Listener | None = Field(
+        default=None,
+        description='A second listener of Kafka for clients that come through a proxy, as JSON: {"port": 9094, '
+        '"advertised": "127.0.0.1:9095"}; else Kafka would tell them to go round it',
+    )
