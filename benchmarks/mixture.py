@@ -31,12 +31,17 @@ Step = tuple[str, dict[str, Any]]
 
 def records() -> list[Record]:
     """The records of all sessions, interleaved, with dense offsets. Raises ``ValueError`` unless every type comes."""
-    chance = Random(SEED)
-    histories = [_Session(chance, f"session-{number}").history() for number in range(SESSIONS)]
-    seen = {name for name in TYPE_NAMES for history in histories for _, value in history if name.encode() in value}
+    mixed = histories(SEED, SESSIONS)
+    seen = {name for name in TYPE_NAMES for history in mixed for _, value in history if name.encode() in value}
     if missing := set(TYPE_NAMES) - seen:
         raise ValueError(f"the mixture lacks {sorted(missing)}")
-    return numbered(interleaved(histories))
+    return numbered(interleaved(mixed))
+
+
+def histories(seed: int, sessions: int) -> list[list[tuple[bytes, bytes]]]:
+    """Keys and values of each session, in the order in which all of them are accepted."""
+    chance = Random(seed)
+    return [_Session(chance, f"session-{number}").history() for number in range(sessions)]
 
 
 class _Session:
