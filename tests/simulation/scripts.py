@@ -7,7 +7,7 @@ from typing import Any
 
 from everlog.domain.standing import Standing
 from everlog.domain.verdicts import Accepted, Reason, Rejected
-from simulation.writer import Draft, Script, Stall, World
+from simulation.writer import Draft, Script, Stall, Surroundings
 
 OWNER = "owner"
 COUNTERS = ("city", "day", "mood")
@@ -31,7 +31,7 @@ def creation(title: str, agents: int, guests: Sequence[str]) -> Script:
     yield said("I made this")
 
 
-def talker(world: World, key: str, name: str) -> Script:
+def talker(world: Surroundings, key: str, name: str) -> Script:
     """Talk, perhaps leave."""
     yield from entered(world, key, name)
     for number in range(world.chance.choice((0, 1, 1, 2))):
@@ -41,7 +41,7 @@ def talker(world: World, key: str, name: str) -> Script:
         yield said("one more thing")
 
 
-def patcher(world: World, key: str, name: str) -> Script:
+def patcher(world: Surroundings, key: str, name: str) -> Script:
     """Count a key of the state document up, from the value that can be read."""
     yield from entered(world, key, name)
     for _ in range(ROUNDS_MAX):
@@ -53,7 +53,7 @@ def patcher(world: World, key: str, name: str) -> Script:
             return
 
 
-def careful(world: World, key: str, name: str) -> Script:
+def careful(world: Surroundings, key: str, name: str) -> Script:
     """Say something only while nothing else has happened."""
     yield from entered(world, key, name)
     for _ in range(ROUNDS_MAX):
@@ -62,7 +62,7 @@ def careful(world: World, key: str, name: str) -> Script:
             return
 
 
-def batcher(world: World, key: str, name: str) -> Script:
+def batcher(world: Surroundings, key: str, name: str) -> Script:
     """Say and patch in one; half of the time on a condition."""
     yield from entered(world, key, name)
     field, standing = "last", standing_of(world, key)
@@ -82,7 +82,7 @@ def batcher(world: World, key: str, name: str) -> Script:
     )
 
 
-def agent(world: World, key: str, name: str) -> Script:
+def agent(world: Surroundings, key: str, name: str) -> Script:
     """Take the lease, work under it, sometimes hang as a zombie, give it back or not."""
     epoch = yield from acquired(world, key, name)
     if epoch is None:
@@ -99,7 +99,7 @@ def agent(world: World, key: str, name: str) -> Script:
         yield said("without a lease")
 
 
-def acquired(world: World, key: str, name: str) -> Generator[Draft | Stall, Verdict, int | None]:
+def acquired(world: Surroundings, key: str, name: str) -> Generator[Draft | Stall, Verdict, int | None]:
     """Take the lease over whatever holder can be read: the epoch, or None when others were faster."""
     for _ in range(ROUNDS_MAX):
         standing = standing_of(world, key)
@@ -112,7 +112,7 @@ def acquired(world: World, key: str, name: str) -> Generator[Draft | Stall, Verd
     return None
 
 
-def reaper(world: World, key: str) -> Script:
+def reaper(world: Surroundings, key: str) -> Script:
     """Take leases away from who holds them, dead or not."""
     for _ in range(ROUNDS_MAX):
         yield Stall(world.chance.uniform(0, LONG_STALL_MS))
@@ -124,7 +124,7 @@ def reaper(world: World, key: str) -> Script:
                 break
 
 
-def governor(world: World, name: str) -> Script:
+def governor(world: Surroundings, name: str) -> Script:
     """Stop the session in one way or another, and let it go on."""
     yield Stall(world.chance.uniform(0, LONG_STALL_MS))
     if world.chance.random() < 0.1:
@@ -140,13 +140,13 @@ def governor(world: World, name: str) -> Script:
             return
 
 
-def standing_of(world: World, key: str) -> Standing | None:
+def standing_of(world: Surroundings, key: str) -> Standing | None:
     """The standing that can be read now."""
     state = world.state(key)
     return state.standing if state is not None else None
 
 
-def entered(world: World, key: str, name: str) -> Generator[Draft | Stall, Verdict, None]:
+def entered(world: Surroundings, key: str, name: str) -> Generator[Draft | Stall, Verdict, None]:
     """Wait for the session, and join where that is needed; again while it sleeps."""
     for _ in range(PATIENCE):
         standing = standing_of(world, key)

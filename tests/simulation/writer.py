@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from everlog.domain.encoding import encode
 from everlog.domain.state import State
@@ -55,6 +55,20 @@ class Answer(NamedTuple):
 
 Script = Generator[Draft | Stall, Accepted | Rejected | None, None]
 """Yields what comes next, is sent the verdict; None where there is none."""
+
+
+class Surroundings(Protocol):
+    """What a script may look at and draw from: also where writers, log and projector are real."""
+
+    @property
+    def chance(self) -> Random:
+        """What decides."""
+
+    def state(self, key: str) -> State | None:
+        """A session's state as it can be read now."""
+
+    def version(self, key: str) -> int:
+        """A session's version as it can be read now."""
 
 
 @dataclass(frozen=True, slots=True)
