@@ -11,11 +11,12 @@ import pytest
 from everlog.adapters.memory.control import MemoryControlStore
 from everlog.adapters.mongo import MongoControlStore, MongoWarmStore, connect
 from everlog.adapters.mongo.connection import Client
+from everlog.domain.view import FOLD_VERSION
 from everlog.local.stack import Addresses
-from everlog.ports.control import REQUEST_SESSIONS, Anchor, ControlStore, Live, Request
+from everlog.ports.control import REQUEST_SESSIONS, Anchor, ControlStore, Generation, Live, Reader, Request
 from everlog.ports.log import LogIdentity
 from everlog.runtime.config import MongoSettings
-from everlog.schemas.errors import IntegrityError, LimitExceededError, LogLostError, NotFoundError
+from everlog.schemas.errors import ControlLostError, LimitExceededError, LogLostError, NotFoundError
 
 IDENTITY = LogIdentity("cluster-a", "everlog.events", 0, 4)
 LARGE_OFFSET = 2**53 + 1
@@ -38,14 +39,14 @@ class ControlContract:
         await store.initialise(IDENTITY)
         assert await store.identity() == IDENTITY
         assert await store.live() == Live(1, 1)
-        assert await store.generations() == [1]
+        assert await store.generations() == [Generation(1, FOLD_VERSION)]
 
     async def test_initialising_again_changes_nothing(self, store: ControlStore, rival: ControlStore) -> None:
         await asyncio.gather(store.initialise(IDENTITY), rival.initialise(IDENTITY))
         await store.raise_hot_epoch(1)
         await rival.initialise(IDENTITY)
         assert await store.live() == Live(1, 2)
-        assert await store.generations() == [1]
+        assert await store.generations() == [Generation(1, FOLD_VERSION)]
 
     @pytest.mark.parametrize(
         "other",
@@ -132,6 +133,29 @@ class ControlContract:
         assert await store.anchored(0, 1) is None
         assert await store.anchored(1, 2) is None
 
+    async def test_readers_announce_themselves_until_they_withdraw(
+        self, store: ControlStore, rival: ControlStore
+    ) -> None:
+        old, new, late = Reader("a/1", 1, 5), Reader("b/1", 2, 6), Reader("a/1", 2, 2**40)
+        assert await store.readers() == []
+        for reader in (new, old):
+            await store.announce(reader)
+        assert await rival.readers() == [old, new]
+        await rival.announce(late)
+        assert await store.readers() == [late, new]
+        for _ in range(2):
+            await store.withdraw("b/1")
+        assert await rival.readers() == [late]
+
+    async def test_rules_in_force_rise_and_never_fall(self, store: ControlStore, rival: ControlStore) -> None:
+        assert await store.rules_in_force() == 1
+        await asyncio.gather(*((store, rival)[at % 2].put_in_force(rules) for at, rules in enumerate([2, 5, 3, 1])))
+        assert await store.rules_in_force() == await rival.rules_in_force() == 5
+        await store.put_in_force(4)
+        assert await store.rules_in_force() == 5
+        await store.initialise(IDENTITY)
+        assert await store.rules_in_force() == 5
+
 
 class TestMemoryControlStore(ControlContract):
     @pytest.fixture
@@ -160,7 +184,7 @@ class TestMongoControlStore(ControlContract):
         views = MongoWarmStore(mongo[f"{database}_views"], 3, now_ms=lambda: 0)
         await views.ensure_indexes()
         await views.begin(0, 0, 0)
-        with pytest.raises(IntegrityError, match="holds watermarks_g3"):
+        with pytest.raises(ControlLostError, match="holds watermarks_g3"):
             await store.initialise(IDENTITY)
         assert await store.identity() is None
 
@@ -179,4 +203,4 @@ class TestMongoControlStore(ControlContract):
             await control["generations"].delete_many(lost)
             await store.initialise(IDENTITY)
             assert await store.live() == Live(1, 1)
-            assert await store.generations() == [1]
+            assert await store.generations() == [Generation(1, FOLD_VERSION)]

@@ -84,7 +84,7 @@ class Stores:
 
     async def archiver(self, settings: ArchiverSettings) -> Archiver:
         """An archiver of this log."""
-        generations = [self.warm(generation) for generation in await self.control.generations()]
+        generations = [self.warm(attached.generation) for attached in await self.control.generations()]
         return Archiver(
             identity=self.identity,
             log=self.log,

@@ -23,6 +23,8 @@ from everlog.schemas.errors import IntegrityError
 class UnknownRulesError(IntegrityError):
     """An event or a state is of rules that this code does not know: the partition must halt."""
 
+    exit_code = 4
+
     def __init__(self, what: str, rules: int) -> None:
         super().__init__(f"{what} is of rules {rules}, which this reader does not know", hint="Upgrade this service")
         self.rules = rules

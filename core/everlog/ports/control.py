@@ -25,6 +25,22 @@ class Live(msgspec.Struct, frozen=True):
     hot_epoch: int
 
 
+class Generation(msgspec.Struct, frozen=True):
+    """An attached generation, and the fold version that its views are made with."""
+
+    generation: int
+    fold_version: int
+
+
+class Reader(msgspec.Struct, frozen=True):
+    """A process that folds or judges what is on the log, and the highest rules number that it knows."""
+
+    name: str
+    rules: int
+    announced_ms: int
+    """When it last said so, milliseconds since 1970."""
+
+
 class Request(msgspec.Struct, frozen=True):
     """Work on sessions that only the owner of their partition may do, between batches."""
 
@@ -57,7 +73,7 @@ class Anchor(msgspec.Struct, frozen=True):
 
 
 class ControlStore(Protocol):
-    """Live pointer, hot epochs, requests, anchors, and the log's identity."""
+    """Live pointer, hot epochs, requests, anchors, readers, and the log's identity."""
 
     async def initialise(self, identity: LogIdentity) -> None:
         """Create generation 1, the live pointer, hot epoch 1, and remember the log; nothing if they are there.
@@ -74,8 +90,23 @@ class ControlStore(Protocol):
     async def raise_hot_epoch(self, generation: int) -> int:
         """Begin a new hot epoch of a generation; returns it."""
 
-    async def generations(self) -> list[int]:
-        """Every attached generation: each holds back trimming."""
+    async def generations(self) -> list[Generation]:
+        """Every attached generation, ascending: each holds back trimming."""
+
+    async def announce(self, reader: Reader) -> None:
+        """A reader says which rules it knows; what it said before is replaced."""
+
+    async def withdraw(self, name: str) -> None:
+        """A reader reads no more; nothing if it is not there."""
+
+    async def readers(self) -> list[Reader]:
+        """All that announced themselves and have not withdrawn, by name; some may be dead."""
+
+    async def rules_in_force(self) -> int:
+        """The highest rules number that doors may write; 1 until another was put in force."""
+
+    async def put_in_force(self, rules: int) -> None:
+        """Doors may write up to this rules number; a lower one than that in force changes nothing."""
 
     async def submit(self, request: Request) -> None:
         """Leave a request for the owner of its partition."""

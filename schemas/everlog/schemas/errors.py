@@ -27,6 +27,7 @@ are values in ``everlog.domain``, and become errors only at the SDK.
     └── IntegrityError             stored data is not what it must be; nothing was trimmed or overwritten
         ├── ArchiveDamagedError        bytes of the archive fail their proof
         ├── LogLostError               the log is not the one that was projected or archived
+        ├── ControlLostError           the control database is empty, although the log or the views are not
         └── OffsetTrimmedError         the log no longer holds an offset: read the archive
 """
 
@@ -219,7 +220,15 @@ class ArchiveDamagedError(IntegrityError):
 
 
 class LogLostError(IntegrityError):
-    """The log is not the one that was projected or archived (another cluster, topic or partition count)."""
+    """The log is not the one that was projected or archived (another cluster, topic, era or partition count)."""
+
+    exit_code = 4
+
+
+class ControlLostError(IntegrityError):
+    """The control database remembers nothing, although the log or the views are filled: it was lost or is another."""
+
+    exit_code = 4
 
 
 class OffsetTrimmedError(IntegrityError):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from everlog.ports.control import REQUEST_SESSIONS, Anchor, Live, Request
+from everlog.domain.view import FOLD_VERSION
+from everlog.ports.control import REQUEST_SESSIONS, Anchor, Generation, Live, Reader, Request
 from everlog.ports.log import LogIdentity
 from everlog.schemas.errors import LimitExceededError, LogLostError, NotFoundError
 
@@ -19,6 +20,8 @@ class MemoryControlStore:
         self._hot_epochs: dict[int, int] = {}
         self._requests: dict[str, Request] = {}
         self._anchors: dict[tuple[int, int], Anchor] = {}
+        self._readers: dict[str, Reader] = {}
+        self._rules = 1
 
     async def initialise(self, identity: LogIdentity) -> None:
         """Create generation 1, the live pointer, hot epoch 1, and remember the log."""
@@ -42,9 +45,29 @@ class MemoryControlStore:
         self._hot_epochs[generation] = self._hot_epochs.get(generation, 0) + 1
         return self._hot_epochs[generation]
 
-    async def generations(self) -> list[int]:
+    async def generations(self) -> list[Generation]:
         """Every attached generation."""
-        return [1] if self._identity is not None else []
+        return [Generation(1, FOLD_VERSION)] if self._identity is not None else []
+
+    async def announce(self, reader: Reader) -> None:
+        """A reader says which rules it knows."""
+        self._readers[reader.name] = reader
+
+    async def withdraw(self, name: str) -> None:
+        """A reader reads no more."""
+        self._readers.pop(name, None)
+
+    async def readers(self) -> list[Reader]:
+        """All that announced themselves and have not withdrawn, by name."""
+        return sorted(self._readers.values(), key=lambda reader: reader.name)
+
+    async def rules_in_force(self) -> int:
+        """The highest rules number that doors may write."""
+        return self._rules
+
+    async def put_in_force(self, rules: int) -> None:
+        """Doors may write up to this rules number."""
+        self._rules = max(self._rules, rules)
 
     async def submit(self, request: Request) -> None:
         """Leave a request for the owner of its partition; one of the same id that is there already stays."""

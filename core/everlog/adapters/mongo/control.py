@@ -10,14 +10,18 @@ from pymongo.errors import DuplicateKeyError
 
 from everlog.adapters.mongo.connection import Database
 from everlog.adapters.mongo.errors import translated
+from everlog.adapters.mongo.readers import Readers
 from everlog.adapters.mongo.requests import Requests
 from everlog.adapters.mongo.writes import increment, insert_if_absent
-from everlog.ports.control import Anchor, Live, Request
+from everlog.domain.view import FOLD_VERSION
+from everlog.ports.control import Anchor, Generation, Live, Reader, Request
 from everlog.ports.log import LogIdentity
-from everlog.schemas.errors import IntegrityError, LogLostError, NotFoundError
+from everlog.schemas.errors import ControlLostError, LogLostError, NotFoundError
 
 _LOG: Final = "log"
 _LIVE: Final = "live"
+_UNTOLD_FOLD_VERSION: Final = 1
+"""Of a generation that was made before its document told one."""
 _VIEWS: Final = r"^(sessions|watermarks)_g[0-9]+$"
 
 
@@ -30,35 +34,39 @@ class MongoControlStore:
         self._generations = control["generations"]
         self._hot_epochs = control["hot_epochs"]
         self._anchors = control["anchors"]
+        self._readers = Readers(control["readers"], self._log)
         self._requests = Requests(control["requests"], control["request_order"])
 
     async def initialise(self, identity: LogIdentity) -> None:
         """Create generation 1, the live pointer, hot epoch 1, and remember the log; nothing if they are there.
 
         The log first and the live pointer last: what was cut short is finished by the next call. Raises
-        ``LogLostError`` for another log, ``IntegrityError`` when there are views but no memory of a log.
+        ``LogLostError`` for another log, ``ControlLostError`` when there are views but no memory of a log.
         """
         remembered = await self.identity()
         if remembered is None:
-            await self._refuse_orphaned_views()
+            await self.refuse_orphaned_views()
             await insert_if_absent(self._log, {"_id": _LOG, **identity._asdict()})
             remembered = await self.identity()
         if remembered != identity:
             raise LogLostError(
-                f"the views were made from {remembered}, this is {identity}",
+                f"this is {identity}; everything here was made from {remembered}",
                 hint="Point EVERLOG_KAFKA__BROKERS at the right cluster, or use other databases",
             )
         await self._requests.ensure_indexes()
         await insert_if_absent(self._hot_epochs, {"_id": _generation_id(1), "epoch": Int64(1)})
-        await insert_if_absent(self._generations, {"_id": _generation_id(1), "generation": 1})
+        await insert_if_absent(
+            self._generations, {"_id": _generation_id(1), "generation": 1, "fold_version": FOLD_VERSION}
+        )
         await insert_if_absent(self._generations, {"_id": _LIVE, "generation": 1})
 
-    async def _refuse_orphaned_views(self) -> None:
+    async def refuse_orphaned_views(self) -> None:
+        """Raise ``ControlLostError`` when there are filled views; for whoever finds no memory of a log."""
         with translated():
             names = await self._views.list_collection_names(filter={"name": {"$regex": _VIEWS}})
             filled = [name for name in sorted(names) if await self._views[name].find_one({}, ["_id"]) is not None]
         if filled:
-            raise IntegrityError(
+            raise ControlLostError(
                 f"the control database is empty, but {self._views.name} holds {', '.join(filled)}",
                 hint="Restore the control database from its backup, or drop the view database to build it anew",
             )
@@ -84,11 +92,32 @@ class MongoControlStore:
         """Begin a new hot epoch of a generation; returns it."""
         return await increment(self._hot_epochs, _generation_id(generation), "epoch")
 
-    async def generations(self) -> list[int]:
-        """Every attached generation."""
+    async def generations(self) -> list[Generation]:
+        """Every attached generation, ascending."""
         with translated():
             found = await self._generations.find({"_id": {"$ne": _LIVE}}).to_list()
-        return sorted(document["generation"] for document in found)
+        known = {int(each["generation"]): int(each.get("fold_version", _UNTOLD_FOLD_VERSION)) for each in found}
+        return [Generation(*pair) for pair in sorted(known.items())]
+
+    async def announce(self, reader: Reader) -> None:
+        """A reader says which rules it knows; what it said before is replaced."""
+        await self._readers.announce(reader)
+
+    async def withdraw(self, name: str) -> None:
+        """A reader reads no more."""
+        await self._readers.withdraw(name)
+
+    async def readers(self) -> list[Reader]:
+        """All that announced themselves and have not withdrawn, by name."""
+        return await self._readers.all()
+
+    async def rules_in_force(self) -> int:
+        """The highest rules number that doors may write; 1 until another was put in force."""
+        return await self._readers.rules_in_force()
+
+    async def put_in_force(self, rules: int) -> None:
+        """Doors may write up to this rules number; a lower one than that in force changes nothing."""
+        await self._readers.put_in_force(rules)
 
     async def submit(self, request: Request) -> None:
         """Leave a request for the owner of its partition; one of the same id that is there already stays."""
