@@ -1,17 +1,27 @@
 """Parking: one session stops at an event, every other one goes on; and redrive, which continues it.
 
-A session is parked where its fold raises (our bug), or where an event comes while it is only a stub (``COLD``). Its
-document keeps the last good state, or the stub, and says where it waits and what was passed over since. A batch that
-comes again changes nothing: what a document has folded or seen is known from it.
+A session is parked where its fold raises (our bug), where its document outgrows the stores, or where an event comes
+while it is only a stub (``COLD``). Its document keeps the last good state, or the stub, and says where it waits and
+what was passed over since. A batch that comes again changes nothing: what a document has folded or seen is known from
+it.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import msgspec
 
-from everlog.domain.fold import FoldRaisedError, SessionFold, Stretch, carried_outcomes, fold_session, recall
+from everlog.domain.fold import (
+    FoldRaisedError,
+    SessionFold,
+    Stretch,
+    UnstorableError,
+    carried_outcomes,
+    fold_session,
+    recall,
+)
 from everlog.domain.record import LogRecord
 from everlog.domain.stored import COLD, Loaded, Parked, StoredSession, decode_stored, encode_stored
 from everlog.domain.verdicts import PENDING
@@ -21,7 +31,7 @@ from everlog.schemas.errors import IntegrityError
 def fold_on(key: str, loaded: Loaded | None, records: Sequence[LogRecord], stretch: Stretch) -> SessionFold:
     """Fold a session's records onto its document, or pass them over where it is parked or only a stub.
 
-    Raises as ``fold_session`` does; after a ``FoldRaisedError`` load the document afresh and ``park`` it.
+    Raises as ``fold_session`` does; after a ``FoldRaisedError`` load the document afresh and ``park_raised``.
     """
     if loaded is None or (loaded.stored.parked is None and loaded.stored.stub is None):
         return fold_session(key, loaded, records, stretch)
@@ -62,6 +72,32 @@ def park(
     return fold
 
 
+def park_raised(
+    key: str, loaded: Loaded | None, records: Sequence[LogRecord], stretch: Stretch, error: FoldRaisedError
+) -> SessionFold:
+    """Park a session at the record that its fold raised at, or after which its document cannot be stored.
+
+    ``loaded`` must be fresh. Raises ``FoldRaisedError`` if it raises at another record now: load again and call again.
+    """
+    offset = error.offset
+    if isinstance(error, UnstorableError):
+        pristine = encode_stored(loaded.stored) if loaded is not None else None
+
+        def fails(count: int) -> bool:
+            before = Loaded(decode_stored(pristine), loaded.base) if loaded and pristine is not None else None
+            try:
+                fold_on(key, before, records[:count], stretch)
+            except UnstorableError:
+                return True
+            return False
+
+        at = bisect_left(range(1, len(records) + 1), True, key=fails)
+        if at == len(records):  # somebody else has folded them meanwhile
+            return fold_on(key, loaded, records, stretch)
+        offset = records[at].offset
+    return park(key, loaded, records, stretch, offset, error.reason)
+
+
 def pass_over(key: str, loaded: Loaded, records: Sequence[LogRecord], stretch: Stretch) -> SessionFold:
     """Fold nothing: what lies beyond a parked document's position is pending, and was seen."""
     stored = loaded.stored
@@ -84,32 +120,49 @@ def pass_over(key: str, loaded: Loaded, records: Sequence[LogRecord], stretch: S
     return SessionFold(key, document, [], [], recalled + [(record.offset, PENDING) for record in beyond])
 
 
-def redriven(key: str, loaded: Loaded, records: Sequence[LogRecord], stretch: Stretch) -> SessionFold:
+def redriven(
+    key: str, loaded: Loaded, records: Sequence[LogRecord], stretch: Stretch, *, is_part: bool = False
+) -> SessionFold:
     """Fold what a parked session passed over with the code of today: it goes on, or is parked again.
 
-    ``records`` are the session's from where it waits to what it has seen; ``loaded`` has its state, also where the
+    ``records`` are the session's from where it waits to what it has seen; with ``is_part`` only the first ones of them:
+    then all but the last are folded, and it is parked as before at the last. ``loaded`` has its state, also where the
     store has only a stub. The stretch's watermark is the partition's, so that the document carries the outcomes that a
     repeated batch asks for. No document: it waits where it did. Raises ``IntegrityError`` when records are missing.
     """
     stored = loaded.stored
     parked = _parked(stored)
-    if not records or (records[0].offset, records[-1].offset) != (parked.offset, parked.seen):
+    _refuse_gap(key, parked, records, is_part)
+    pristine = encode_stored(msgspec.structs.replace(stored, parked=None))
+    folded = records[:-1] if is_part else records
+    following = msgspec.structs.replace(parked, offset=records[-1].offset) if is_part else None
+    try:
+        fold = fold_session(key, Loaded(decode_stored(pristine), loaded.base), folded, stretch)
+    except FoldRaisedError as error:
+        fold = park_raised(key, Loaded(decode_stored(pristine), loaded.base), folded, stretch, error)
+        again = _parked(fold.document) if fold.document is not None else parked
+        if (again.offset, again.reason) == (parked.offset, parked.reason):
+            return msgspec.structs.replace(fold, document=None)
+        following = msgspec.structs.replace(again, seen=parked.seen)
+    start = fold.document or msgspec.structs.replace(stored, revision=stored.revision + 1)
+    position = following.offset - 1 if following is not None else parked.seen
+    outcomes = [pair for pair in _to_carry(stored, fold, stretch) if pair[0] <= position]
+    fold.document = msgspec.structs.replace(start, offset=position, outcomes=outcomes, parked=following)
+    return fold
+
+
+def _refuse_gap(key: str, parked: Parked, records: Sequence[LogRecord], is_part: bool) -> None:
+    """Records that are the ones from where it waits on; a part has one to fold and one to wait at, at least."""
+    offsets = [record.offset for record in records]
+    if is_part:
+        complete = len(offsets) > 1 and offsets[0] == parked.offset and offsets[-1] < parked.seen
+    else:
+        complete = offsets[:1] == [parked.offset] and offsets[-1] == parked.seen
+    if not complete:
         raise IntegrityError(
             f"history does not give back the records {parked.offset} to {parked.seen} of {key}",
             hint="Check the archive with: everlog archive status",
         )
-    pristine = encode_stored(msgspec.structs.replace(stored, parked=None))
-    try:
-        fold = fold_session(key, Loaded(decode_stored(pristine), loaded.base), records, stretch)
-    except FoldRaisedError as error:
-        fresh = Loaded(decode_stored(pristine), loaded.base)
-        fold = park(key, fresh, records, stretch, error.offset, error.reason)
-        if (error.offset, error.reason) == (parked.offset, parked.reason):
-            fold.document = None
-        return fold
-    start = fold.document or msgspec.structs.replace(stored, revision=stored.revision + 1, offset=parked.seen)
-    fold.document = msgspec.structs.replace(start, outcomes=_to_carry(stored, fold, stretch), parked=None)
-    return fold
 
 
 def _parked(stored: StoredSession) -> Parked:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
 
-from everlog.domain.fold import FoldRaisedError, SessionFold, Stretch, fold_session, replay_session
+from everlog.domain import fold as fold_module
+from everlog.domain.event import Event
+from everlog.domain.fold import (
+    FoldRaisedError,
+    SessionFold,
+    Stretch,
+    UnstorableError,
+    fold_session,
+    replay_session,
+)
 from everlog.domain.law import LAW, UnknownRulesError
-from everlog.domain.parking import fold_on, park, pass_over, redriven
+from everlog.domain.parking import fold_on, park, park_raised, pass_over, redriven
 from everlog.domain.record import LogRecord
 from everlog.domain.state import state_hash
 from everlog.domain.stored import (
@@ -26,7 +36,7 @@ from everlog.domain.stored import (
 )
 from everlog.domain.verdicts import PENDING
 from everlog.schemas.errors import IntegrityError
-from support.events import KEY, PARTITION, created, records, said
+from support.events import KEY, PARTITION, created, records, said, value
 from support.poison import SECRET, Poison
 
 HISTORY = [
@@ -67,7 +77,7 @@ def folded(loaded: Loaded | None, log: Sequence[LogRecord], watermark: int) -> S
         return fold_on(KEY, loaded, log, stretch(watermark))
     except FoldRaisedError as error:
         fresh = reloaded(decode_stored(blob)) if blob is not None else None
-        return park(KEY, fresh, log, stretch(watermark), error.offset, error.reason)
+        return park_raised(KEY, fresh, log, stretch(watermark), error)
 
 
 def parked_at(bad: list[bytes]) -> Loaded:
@@ -177,7 +187,10 @@ def test_batches_of_any_size_that_crash_and_come_again_leave_what_one_cured_fold
         if loaded is not None and loaded.stored.parked is not None and chance.random() < 0.3:
             poison.works = chance.random() < 0.5
             parked = loaded.stored.parked
-            fold = redriven(KEY, loaded, log[parked.offset : parked.seen + 1], stretch(watermark))
+            until = (
+                chance.randint(parked.offset + 2, parked.seen + 1) if parked.seen > parked.offset else parked.seen + 1
+            )
+            fold = redriven(KEY, loaded, log[parked.offset : until], stretch(watermark), is_part=until <= parked.seen)
             poison.works = True
             batch = log[:0]
         else:
@@ -278,3 +291,99 @@ def test_a_document_from_before_parking_is_read_as_not_parked() -> None:
     assert document is not None
     older = msgspec.msgpack.encode(msgspec.msgpack.decode(encode_stored(document))[:-1])
     assert decode_stored(older) == document
+
+
+HUGE = 200
+
+
+@pytest.fixture
+def small_stores(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The stores take what the first three events come to, and little more; returns that size."""
+    document = fold_session(KEY, None, records(HISTORY)[:BAD], stretch()).document
+    assert document is not None
+    size = len(encode_stored(document)) + HUGE
+    monkeypatch.setattr(fold_module, "DOCUMENT_BYTES_MAX", size)
+    return size
+
+
+def growing() -> Sequence[LogRecord]:
+    """A session whose fifth event takes more room than the stores have."""
+    patches = [value("state.patched", {"set": {"key": "x" * size}}) for size in (HUGE // 4, 2 * HUGE)]
+    return records([*HISTORY[:BAD], *patches, said("after it"), said("and more")])
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 7])
+def test_a_session_that_outgrows_the_stores_is_parked_at_the_same_event_in_any_batches(
+    batch: int, small_stores: int
+) -> None:
+    loaded: Loaded | None = None
+    log = growing()
+    for first in range(0, len(log), batch):
+        loaded = reloaded(folded(loaded, log[first : first + batch], first).document) or loaded
+    assert loaded is not None and loaded.stored.parked is not None and loaded.stored.state is not None
+    parked = loaded.stored.parked
+    assert (parked.offset, parked.reason, parked.seen) == (BAD + 1, "SessionTooLargeError", len(log) - 1)
+    assert loaded.stored.version == BAD + 1
+    assert redriven(KEY, loaded, log[BAD + 1 :], stretch(9)).document is None
+
+
+def test_a_session_that_outgrew_the_stores_goes_on_where_they_take_more(
+    small_stores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = growing()
+    loaded = reloaded(folded(None, log, 0).document)
+    assert loaded is not None
+    monkeypatch.setattr(fold_module, "DOCUMENT_BYTES_MAX", small_stores + 4 * HUGE)
+    cured = redriven(KEY, loaded, log[BAD + 1 :], stretch(9)).document
+    assert cured is not None and cured.parked is None and cured.version == len(log)
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+def test_a_state_that_cannot_be_encoded_parks_its_session(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = LAW.step
+
+    def unencodable(state: Any, event: Event) -> Any:
+        stepped, verdict = step(state, event)
+        if "poison" in event.id:
+            assert stepped is not None
+            stepped.view.title = 1 << 70
+        return stepped, verdict
+
+    monkeypatch.setattr(LAW, "step", unencodable)
+    loaded: Loaded | None = None
+    log = records(HISTORY)
+    for first in range(0, len(log), batch):
+        loaded = reloaded(folded(loaded, log[first : first + batch], first).document) or loaded
+    assert loaded is not None and loaded.stored.parked is not None
+    assert (loaded.stored.parked.offset, loaded.stored.parked.reason) == (BAD, "OverflowError")
+    assert loaded.stored.version == BAD
+
+
+def test_what_somebody_else_has_folded_meanwhile_is_not_parked_for_its_size(small_stores: int) -> None:
+    log = growing()
+    with pytest.raises(UnstorableError) as raised:
+        fold_session(KEY, None, log, stretch())
+    theirs = reloaded(folded(None, log, 0).document)
+    fold = park_raised(KEY, theirs, log, stretch(), raised.value)
+    assert fold.document is None and [packed for _, packed in fold.outcomes[-3:]] == [PENDING] * 3
+
+
+def test_a_part_of_a_redrive_leaves_it_parked_at_the_next_event(poison: Poison) -> None:
+    loaded = parked_at(HISTORY)
+    poison.cure()
+    fold = redriven(KEY, loaded, records(HISTORY)[BAD : BAD + 3], stretch(BAD + 1), is_part=True)
+    document = fold.document
+    assert document is not None and document.version == 5
+    assert document.parked == Parked(BAD + 2, "ZeroDivisionError", LAST, 1_000 + BAD)
+    assert [offset for offset, _ in document.outcomes] == [BAD + 1]
+    again = redriven(KEY, Loaded(document, loaded.base), records(HISTORY)[BAD + 2 :], stretch(BAD + 1)).document
+    assert again is not None and again.parked is None and again.state is not None
+    truth = whole().document
+    assert truth is not None and truth.state is not None and state_hash(again.state) == state_hash(truth.state)
+
+
+def test_why_a_value_is_no_event_is_kept_in_a_line() -> None:
+    named = said("hi").replace(b'"source"', b'"' + b"x" * 100_000 + b'":1,"source"')
+    fold = fold_session(KEY, None, records([created(), named]), stretch())
+    (rejection,) = fold.rejections
+    assert len(rejection.detail[0]) == fold_module.DETAIL_CHARACTERS
