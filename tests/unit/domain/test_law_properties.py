@@ -122,6 +122,8 @@ def test_everything_handed_over_again_gets_its_first_outcome_and_changes_nothing
         assert isinstance(event, Event)
         if isinstance(verdict, Duplicate) or (isinstance(verdict, Rejected) and verdict.reason in WITHOUT_SLOT):
             continue
+        if isinstance(verdict, Rejected) and verdict.version == 0:  # nothing remembers what came before the creation
+            continue
         outcome = verdict if isinstance(verdict, Accepted) else Rejected(verdict.reason, verdict.version)
         state, again = LAW.step(state, event)
         assert again == Duplicate(outcome)
