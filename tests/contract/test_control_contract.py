@@ -13,7 +13,16 @@ from everlog.adapters.mongo import MongoControlStore, MongoWarmStore, connect
 from everlog.adapters.mongo.connection import Client
 from everlog.domain.view import FOLD_VERSION
 from everlog.local.stack import Addresses
-from everlog.ports.control import REQUEST_SESSIONS, Anchor, ControlStore, Generation, Live, Reader, Request
+from everlog.ports.control import (
+    REQUEST_SESSIONS,
+    Anchor,
+    ControlStore,
+    Generation,
+    HotEpoch,
+    Live,
+    Reader,
+    Request,
+)
 from everlog.ports.log import LogIdentity
 from everlog.runtime.config import MongoSettings
 from everlog.schemas.errors import ControlLostError, LimitExceededError, LogLostError, NotFoundError
@@ -43,7 +52,7 @@ class ControlContract:
 
     async def test_initialising_again_changes_nothing(self, store: ControlStore, rival: ControlStore) -> None:
         await asyncio.gather(store.initialise(IDENTITY), rival.initialise(IDENTITY))
-        await store.raise_hot_epoch(1)
+        await store.begin_hot_epoch(1, 1, "first")
         await rival.initialise(IDENTITY)
         assert await store.live() == Live(1, 2)
         assert await store.generations() == [Generation(1, FOLD_VERSION)]
@@ -63,14 +72,34 @@ class ControlContract:
             await store.initialise(other)
         assert await store.identity() == IDENTITY
 
-    async def test_hot_epochs_rise_one_by_one_for_each_generation(
+    async def test_of_many_who_begin_a_hot_epoch_one_does_and_all_learn_it(
         self, store: ControlStore, rival: ControlStore
     ) -> None:
         await store.initialise(IDENTITY)
-        raised = await asyncio.gather(*((store, rival)[at % 2].raise_hot_epoch(1) for at in range(10)))
-        assert sorted(raised) == list(range(2, 12))
-        assert await store.raise_hot_epoch(2) == 1
-        assert await store.live() == Live(1, 11)
+        assert await store.hot_epoch(1) == HotEpoch(1, "")
+        names = [f"run-{number}" for number in range(10)]
+        begun = await asyncio.gather(
+            *((store, rival)[at % 2].begin_hot_epoch(1, 1, name) for at, name in enumerate(names))
+        )
+        assert {epoch.epoch for epoch in begun} == {2}
+        (incarnation,) = {epoch.incarnation for epoch in begun}
+        assert incarnation in names
+        assert await rival.hot_epoch(1) == HotEpoch(2, incarnation)
+        assert await store.live() == Live(1, 2)
+
+    async def test_a_hot_epoch_that_is_over_is_not_begun_again(self, store: ControlStore) -> None:
+        await store.initialise(IDENTITY)
+        assert await store.begin_hot_epoch(1, 1, "a") == HotEpoch(2, "a")
+        assert await store.begin_hot_epoch(1, 1, "late") == HotEpoch(2, "a")
+        assert await store.begin_hot_epoch(1, 7, "early") == HotEpoch(2, "a")
+        assert await store.begin_hot_epoch(1, 2, "b") == HotEpoch(3, "b")
+
+    async def test_each_generation_has_hot_epochs_of_its_own(self, store: ControlStore) -> None:
+        await store.initialise(IDENTITY)
+        assert await store.hot_epoch(2) == HotEpoch(0, "")
+        assert await store.begin_hot_epoch(2, 0, "a") == HotEpoch(1, "a")
+        assert await store.begin_hot_epoch(2, 0, "b") == HotEpoch(1, "a")
+        assert await store.hot_epoch(1) == HotEpoch(1, "")
 
     async def test_a_request_waits_for_the_owner_of_its_partition(self, store: ControlStore) -> None:
         await store.submit(request("r1"))

@@ -161,6 +161,10 @@ class HotContract:
         assert await next_epoch.get(KEY) == document(1)
         assert await hot.get(KEY) == document(2)
 
+    async def test_its_incarnation_is_the_same_under_every_epoch(self, hot: HotStore) -> None:
+        incarnation = await hot.incarnation()
+        assert incarnation and await hot.at_epoch(7).incarnation() == incarnation == await hot.incarnation()
+
     async def test_a_subscriber_hears_everything_from_its_entry_on(self, hot: HotStore) -> None:
         published = [Outcomes(2, 3, first, [1 << 8, 127, 2**50]) for first in range(0, 30, 3)]
         await hot.publish(Outcomes(2, 3, 1_000, [0]))
@@ -266,7 +270,7 @@ class TestRedisAway:
             yield store
 
     async def test_every_call_says_so(self, hot: RedisHotStore) -> None:
-        calls = [hot.get(KEY), hot.tail(KEY), hot.drop([KEY]), hot.publish(Outcomes(0, 0, 0, []))]
+        calls = [hot.get(KEY), hot.tail(KEY), hot.drop([KEY]), hot.publish(Outcomes(0, 0, 0, [])), hot.incarnation()]
         calls += [hot.put([HotWrite(document(1), [])])]
         for call in calls:
             with pytest.raises(UnavailableError, match="Redis is unavailable"):

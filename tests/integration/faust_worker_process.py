@@ -34,6 +34,8 @@ class JournalSink:
 
     async def revoked(self, partitions: Sequence[int]) -> None: ...
 
+    async def verify(self, partition: int) -> None: ...
+
     async def apply(self, partition: int, records: Sequence[LogRecord]) -> None:
         await asyncio.sleep(0.02)  # the stores' time, so that a kill finds the worker at work
         os.write(self._file, f"{partition} {records[0].offset} {records[-1].offset + 1}\n".encode())

@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from everlog.archiver.settings import ArchiverSettings
-from everlog.cli.composition import Stores, StoreSettings, now_ms, open_stores
-from everlog.cli.projector import _work
+from everlog.cli.composition import Stores, StoreSettings, open_stores
+from everlog.cli.projector import compose
 from everlog.cli.services import initialise
 from everlog.domain.fold import replay_session, route
 from everlog.domain.record import LogRecord, partition_of
@@ -25,10 +25,7 @@ from everlog.domain.verdicts import PENDING
 from everlog.local.stack import Addresses
 from everlog.producers import Producer
 from everlog.projector.projection import Projection
-from everlog.projector.redriving import Redriver
-from everlog.projector.requests import RequestRunner
-from everlog.projector.stores import HotSide
-from everlog.projector.worker import ProjectorWorker
+from everlog.projector.settings import ProjectorSettings
 from support.events import TENANT, said, value
 from support.poison import SECRET, Poison
 from support.watched import Watch
@@ -72,27 +69,13 @@ async def stores(services: Addresses, monkeypatch: pytest.MonkeyPatch) -> AsyncI
 @asynccontextmanager
 async def projecting(stores: Stores) -> AsyncIterator[Projection]:
     """A worker of the projector in this process, so that its fold can be made ill."""
-    hot = HotSide(stores.hot(1, (await stores.control.live()).hot_epoch), stores.control, 1)
-    projection = Projection(
-        identity=stores.identity,
-        warm=stores.warm(1),
-        hot=hot,
-        log=stores.log,
-        history=stores.history,
-        cached_sessions=1_000,
-    )
-    redriver = Redriver(projection, 0.05, now_ms)
-    requests = RequestRunner(projection, redriver, stores.control, 1, 0.05)
-    kafka = stores.settings.kafka
-    group = f"everlog-g1-{kafka.topic}"
-    worker = ProjectorWorker(
-        brokers=kafka.brokers, topic=kafka.topic_name, group=group, sink=projection, session_timeout_s=6
-    )
-    working = asyncio.create_task(_work(worker, requests, redriver))
+    settings = ProjectorSettings(request_poll_ms=50, session_timeout_s=6, cached_sessions=1_000)
+    service = await compose(stores, 1, settings)
+    working = asyncio.create_task(service.run())
     try:
-        yield projection
+        yield service.projection
     finally:
-        await worker.stop()
+        await service.worker.stop()
         await working
 
 

@@ -54,8 +54,11 @@ class LogHistory:
         _, entries = await self._replay(key, last, None)
         return [entry for entry in entries if first <= entry.version <= last]
 
-    async def partition(self, partition: int, first: int) -> AsyncIterator[Sequence[LogRecord]]:
+    async def partition(
+        self, partition: int, first: int, until: int | None = None
+    ) -> AsyncIterator[Sequence[LogRecord]]:
         end = (await self.log.bounds(partition)).end
+        end = end if until is None else min(until, end)
         async for chunk in self.log.read(partition, first, end):
             yield chunk
 

@@ -22,11 +22,13 @@ from everlog.domain.stored import StoredSession
 from everlog.domain.verdicts import PENDING
 from everlog.ports.control import Request, RequestKind
 from everlog.ports.log import LogIdentity
+from everlog.projector.hot import HotSide
 from everlog.projector.ports import ResumeError
 from everlog.projector.projection import Projection
 from everlog.projector.redriving import Redriver
 from everlog.projector.requests import RequestRunner
-from everlog.projector.stores import HotSide
+from everlog.projector.retrying import Retries
+from everlog.projector.stores import PatientWarmStore
 from everlog.replay.archive import ArchiveReader
 from everlog.replay.history import ArchiveThenLog
 from support.conversations import PARTITION, PARTITIONS, Truth
@@ -48,7 +50,7 @@ class World:
         self.warm = MemoryWarmStore(now_ms=lambda: self.now_ms)
         self.hot = MemoryHotStore(1)
         self.control = MemoryControlStore()
-        self._ids = itertools.count(1)
+        self._ids, self._looks = itertools.count(1), itertools.count()
 
     async def begin(self) -> World:
         """What ``everlog init`` does."""
@@ -68,15 +70,20 @@ class World:
     async def projection(self, watch: Watch | None = None, *, cached_sessions: int = 100) -> Projection:
         """A projector's sink with nothing in memory; ``watch`` sees the calls of log, warm, hot and control store."""
         watch = watch or silent()
-        epoch = (await self.control.live()).hot_epoch
+        epoch, mongodb = await self.control.hot_epoch(1), Retries("mongodb", self.later)
         return Projection(
             identity=self.identity,
             warm=watch.over(self.warm),
-            hot=HotSide(watch.over(self.hot.at_epoch(epoch)), watch.over(self.control), 1),
+            hot=HotSide(watch.over(self.hot), epoch, watch.over(self.control), 1, mongodb),
             log=watch.over(self.log),
             history=self.history(),
             cached_sessions=cached_sessions,
+            mongodb=mongodb,
         )
+
+    def patient(self, watch: Watch) -> PatientWarmStore:
+        """The warm store as a projection has it, watched from now on."""
+        return PatientWarmStore(watch.over(self.warm), Retries("mongodb", self.later))
 
     async def follow(self, projection: Projection, *, batch: int = BATCH, partition: int = PARTITION) -> None:
         """Do what the worker does: batch by batch to the log's end, resuming where it must."""
@@ -114,6 +121,10 @@ class World:
             settings=chosen,
             writer=writer,
         )
+
+    def later(self) -> float:
+        """A clock of seconds that is so late at each look that no breaker refuses a call."""
+        return next(self._looks) * 60.0
 
     def clock(self) -> int:
         """The time, milliseconds since 1970."""

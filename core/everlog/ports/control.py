@@ -25,6 +25,14 @@ class Live(msgspec.Struct, frozen=True):
     hot_epoch: int
 
 
+class HotEpoch(msgspec.Struct, frozen=True):
+    """Under which number a generation's hot keys are valid now."""
+
+    epoch: int
+    incarnation: str
+    """Of the hot store when it began; "" where that is not known. See ``HotStore.incarnation``."""
+
+
 class Generation(msgspec.Struct, frozen=True):
     """An attached generation, and the fold version that its views are made with."""
 
@@ -87,8 +95,14 @@ class ControlStore(Protocol):
     async def live(self) -> Live:
         """The live generation. Raises ``NotFoundError`` before ``everlog init``."""
 
-    async def raise_hot_epoch(self, generation: int) -> int:
-        """Begin a new hot epoch of a generation; returns it."""
+    async def hot_epoch(self, generation: int) -> HotEpoch:
+        """The hot epoch of a generation; number 0 before its first one."""
+
+    async def begin_hot_epoch(self, generation: int, after: int, incarnation: str) -> HotEpoch:
+        """Begin the hot epoch after ``after``, unless that is no longer the one in force; returns the one that is.
+
+        So of several workers that notice the same failure one begins a new epoch, and the others follow.
+        """
 
     async def generations(self) -> list[Generation]:
         """Every attached generation, ascending: each holds back trimming."""

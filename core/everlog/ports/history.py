@@ -16,9 +16,9 @@ class History(Protocol):
     Every method raises ``UnavailableError`` and ``ArchiveDamagedError``; those that fold also ``FoldRaisedError``.
     """
 
-    def partition(self, partition: int, first: int) -> AsyncIterator[Sequence[LogRecord]]:
-        """The records of a partition from ``first`` to what is archived or, past that, to the log's end as it was when
-        the reading began; chunks in offset order, without a hole."""
+    def partition(self, partition: int, first: int, until: int | None = None) -> AsyncIterator[Sequence[LogRecord]]:
+        """The records of a partition from ``first`` to below ``until``, or to the log's end as it was when the reading
+        began; chunks in offset order, without a hole."""
 
     async def state(self, key: str, *, at_version: int | None = None, until_offset: int | None = None) -> State | None:
         """The state of a session at a version, or folded from all records below an offset, or from all there are.

@@ -88,5 +88,8 @@ class HotStore(HotReader, Protocol):
     async def publish(self, outcomes: Outcomes) -> None:
         """Tell every gateway the outcomes of a batch."""
 
+    async def incarnation(self) -> str:
+        """A name that changes whenever the store may have lost what it acknowledged: at a restart, at a failover."""
+
     def at_epoch(self, epoch: int) -> HotStore:
         """The same store under another hot epoch: nothing of the old one is seen."""

@@ -29,6 +29,14 @@ class StateCache:
         while len(self._documents) > self._bound:
             self._documents.popitem(last=False)
 
+    def keys(self) -> list[str]:
+        """The keys of what is kept now, the one that was unused longest first."""
+        return list(self._documents)
+
+    def look_at(self, key: str) -> Loaded | None:
+        """A document, which stays; nobody may change it."""
+        return self._documents.get(key)
+
     def clear(self) -> None:
         """Forget everything."""
         self._documents.clear()

@@ -43,6 +43,12 @@ class BatchSink(Protocol):
     async def revoked(self, partitions: Sequence[int]) -> None:
         """These partitions are no longer ours: forget what is cached of them, write nothing more."""
 
+    async def verify(self, partition: int) -> None:
+        """Look whether the stores are where this worker left them; called now and then while nothing comes.
+
+        Raises ``ResumeError`` when they are not: a view was restored or emptied, or another owner went on.
+        """
+
     async def apply(self, partition: int, records: Sequence[LogRecord]) -> None:
         """Fold records and store the result; returns when all stores have answered.
 

@@ -43,9 +43,11 @@ from everlog.ports.log import LogIdentity, LogReader
 from everlog.ports.warm import ClosedBatch, SessionWrite, WarmStore, Written
 from everlog.projector import metrics
 from everlog.projector.cache import StateCache
+from everlog.projector.hot import HotSide
 from everlog.projector.ports import ResumeError
-from everlog.projector.stores import HotSide, retried
-from everlog.schemas.errors import IntegrityError, OffsetTrimmedError
+from everlog.projector.retrying import Retries, one_deadline
+from everlog.projector.stores import PatientWarmStore
+from everlog.schemas.errors import IntegrityError, OffsetTrimmedError, UnavailableError
 
 MOVED_BASE_ROUNDS: Final = 3
 """How often a batch is folded again onto a moved base before the watermark is read anew: a zombie moves it once."""
@@ -92,9 +94,12 @@ class Projection:
         log: LogReader,
         history: History,
         cached_sessions: int,
+        mongodb: Retries,
     ) -> None:
-        self.identity, self.warm, self.hot, self.history = identity, warm, hot, history
-        self._log, self._cached_sessions = log, cached_sessions
+        """``mongodb`` makes the calls of ``warm``."""
+        self.identity, self.hot, self.history = identity, hot, history
+        self.warm = PatientWarmStore(warm, mongodb)
+        self._log, self._kafka, self._cached_sessions = log, Retries("kafka"), cached_sessions
         self.owned: dict[int, OwnedPartition] = {}
 
     async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
@@ -110,7 +115,7 @@ class Projection:
             self.owned.pop(partition, None)
 
     async def apply(self, partition: int, records: Sequence[LogRecord]) -> None:
-        """Fold a batch and store it in the order above.
+        """Fold a batch and store it in the order above, within one deadline.
 
         Raises ``ResumeError`` when the batch is not the next one or somebody else moved what it was folded from,
         ``UnavailableError`` when a store stays away.
@@ -120,23 +125,34 @@ class Projection:
             raise ResumeError(f"partition {partition}: a batch at {records[0].offset} is not the next one")
         async with owned.lock:
             try:
-                await self._apply(owned, records)
+                with one_deadline():
+                    await self._apply(owned, records)
             except BaseException:
                 owned.cache.clear()
                 raise
 
+    async def verify(self, partition: int) -> None:
+        """Compare the watermark with the stored one. Raises ``ResumeError`` when another one is stored."""
+        owned = self.owned.get(partition)
+        if owned is None:
+            return
+        async with owned.lock:
+            stored = await self.warm.watermark(self.identity.era, partition)
+        if stored != owned.watermark:
+            raise ResumeError(f"partition {partition}: the watermark {owned.watermark} is stored as {stored}")
+
     async def _take_over(self, partition: int) -> int:
         era = self.identity.era
-        watermark = await retried(lambda: self.warm.watermark(era, partition))
+        watermark = await self.warm.watermark(era, partition)
         if watermark is None:
             watermark = 0
-            await retried(lambda: self.warm.begin(era, partition, 0))
-        bounds = await retried(lambda: self._log.bounds(partition))
+            await self.warm.begin(era, partition, 0)
+        bounds = await self._kafka(lambda: self._log.bounds(partition))
         owned = self.owned.setdefault(partition, OwnedPartition(partition, self._cached_sessions))
         async with owned.lock:  # a redrive may be writing: after it the scan is right
             owned.watermark = watermark
             owned.cache.clear()
-            owned.parked = await retried(lambda: self._parked(partition))
+            owned.parked = await self.warm.parked(partition)
         if watermark > bounds.end:
             raise IntegrityError(
                 f"partition {partition} ends at {bounds.end}, below the watermark {watermark}",
@@ -148,22 +164,29 @@ class Projection:
                 await self.apply(partition, records)
         return owned.watermark
 
-    async def _parked(self, partition: int) -> dict[str, Parked]:
-        return {key: parked async for key, parked in self.warm.parked(partition)}
-
     async def _refresh_hot(self, partition: int, watermark: int, places: asyncio.Semaphore) -> None:
         """Put the sessions of the last batch into the hot store: a crash may have kept them from it."""
-        keys: set[str] = set()
         async with places:
-            first = max((await self._log.bounds(partition)).start, watermark - BATCH_RECORDS_MAX)
-            with contextlib.suppress(OffsetTrimmedError):  # what was trimmed this moment is older than the last batch
-                async for records in self._log.read(partition, first, watermark):
-                    keys.update(route(records, partition, self.identity.partitions)[0])
-            loaded = await retried(lambda: self.warm.load(keys)) if keys else {}
+            try:
+                keys = await self._last_sessions(partition, max(0, watermark - BATCH_RECORDS_MAX), watermark)
+            except (UnavailableError, OffsetTrimmedError) as error:
+                _log.warning("the last batch cannot be read", partition=partition, error=str(error))
+                await self.hot.begin_anew()
+                return
+            loaded = await self.warm.load(keys)
             stored = [document.stored for document in loaded.values() if document.stored.state is not None]
             writes = [HotWrite(document, ()) for document in stored if document.offset < watermark]
             if writes:
                 await self.hot.put(writes)
+
+    async def _last_sessions(self, partition: int, first: int, until: int) -> set[str]:
+        """The sessions of these records, from the log or, where it was trimmed, from the archive."""
+        keys: set[str] = set()
+        bounds = await self._kafka(lambda: self._log.bounds(partition))
+        read = self._log.read if bounds.start <= first else self.history.partition
+        async for records in read(partition, first, until):
+            keys.update(route(records, partition, self.identity.partitions)[0])
+        return keys
 
     async def _apply(self, owned: OwnedPartition, records: Sequence[LogRecord]) -> None:
         era, partition, first = self.identity.era, owned.partition, owned.watermark
@@ -179,7 +202,7 @@ class Projection:
                 outcomes += fold.outcomes
             packed = [outcome for _, outcome in sorted(outcomes)]
             batch = ClosedBatch(era, partition, first, first + len(records), packed)
-            if not await retried(lambda: self.warm.close_batch(batch)):
+            if not await self.warm.close_batch(batch):
                 raise ResumeError(f"partition {partition}: somebody else moved the watermark {first}")
         with metrics.batch_seconds.labels("hot").time():
             final = {**loaded, **written}
@@ -197,9 +220,7 @@ class Projection:
         taken = {key: owned.cache.take(key) for key in keys}
         documents = {key: loaded for key, loaded in taken.items() if loaded is not None}
         missing = [key for key in keys if key not in documents]
-        if missing:
-            documents |= await retried(lambda: self.warm.load(missing))
-        return documents
+        return documents | await self.warm.load(missing)
 
     async def tail(self, partition: int, key: str, first: int, until: int) -> list[LogRecord]:
         """A session's records from ``first`` on and below ``until`` that are on the log still."""
@@ -232,7 +253,7 @@ class Projection:
         """Park a session at the record that cannot be folded, or at an earlier one if its base has moved."""
         for _ in range(MOVED_BASE_ROUNDS):
             loaded.pop(key, None)
-            loaded |= await retried(lambda: self.warm.load([key]))
+            loaded |= await self.warm.load([key])
             try:
                 return park(key, loaded.get(key), records, stretch, error.offset, error.reason)
             except FoldRaisedError as another:
@@ -273,19 +294,12 @@ class Projection:
         """Insert the timeline entries and rejections of folds."""
         entries = [(fold.key, entry) for fold in folds for entry in fold.entries]
         rejections = [rejection for fold in folds for rejection in fold.rejections]
-        steps = []
-        if entries:
-            steps.append(retried(lambda: self.warm.insert_timeline(entries)))
-        if rejections:
-            steps.append(retried(lambda: self.warm.insert_rejections(rejections)))
-        await asyncio.gather(*steps)
+        await asyncio.gather(self.warm.insert_timeline(entries), self.warm.insert_rejections(rejections))
 
     async def write(self, writes: Sequence[SessionWrite]) -> Written:
         """Write documents onto their bases. Raises ``ResumeError`` when the store lost acknowledged writes."""
-        if not writes:
-            return Written({}, frozenset())
         try:
-            return await retried(lambda: self.warm.write_sessions(writes))
+            return await self.warm.write_sessions(writes)
         except IntegrityError as error:
             raise ResumeError(f"the warm store lost acknowledged writes: {error}") from error
 

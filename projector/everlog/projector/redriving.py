@@ -33,7 +33,7 @@ from everlog.ports.warm import SessionWrite
 from everlog.projector import metrics
 from everlog.projector.projection import OwnedPartition, Projection, count_verdicts
 from everlog.projector.rehydration import rehydrate
-from everlog.projector.stores import retried
+from everlog.projector.retrying import Retries
 
 CONCURRENT_RETURNS: Final = 8
 """Cold sessions that are read from the archive at once: hides its latency, and bounds what is in memory."""
@@ -66,6 +66,7 @@ class Redriver:
         """``now_ms`` tells the time, milliseconds since 1970; every ``poll_s`` cold sessions are looked for."""
         self._projection, self._poll_s = projection, poll_s
         self._now_ms, self._monotonic_s = now_ms, monotonic_s
+        self._archive = Retries("archive")
         self._places = asyncio.Semaphore(CONCURRENT_RETURNS)
         self._returning: dict[str, asyncio.Task[None]] = {}
         self._failed: dict[str, _Failed] = {}
@@ -103,8 +104,8 @@ class Redriver:
             await self._forget(owned, key)
             return False
         parked, history = loaded.stored.parked, self._projection.history
-        state = (await retried(partial(rehydrate, loaded, history))).stored.state
-        records = await retried(partial(history.records, key, parked.offset, parked.seen + 1))
+        state = (await self._archive(partial(rehydrate, loaded, history))).stored.state
+        records = await self._archive(partial(history.records, key, parked.offset, parked.seen + 1))
         async with owned.lock:
             if self._projection.owned.get(owned.partition) is not owned:
                 return False
@@ -153,7 +154,7 @@ class Redriver:
                 owned.parked.pop(key, None)
 
     async def _load(self, key: str) -> Loaded | None:
-        return (await retried(lambda: self._projection.warm.load([key]))).get(key)
+        return (await self._projection.warm.load([key])).get(key)
 
     def _begin(self) -> None:
         """Begin to bring back every cold session that is due and is not on its way."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Final
 
 import msgspec
@@ -20,7 +19,6 @@ from everlog.projector import metrics
 from everlog.projector.projection import OwnedPartition, Projection
 from everlog.projector.redriving import Redriver
 from everlog.projector.rehydration import rehydrate
-from everlog.projector.stores import retried
 from everlog.schemas.errors import EverlogError, UnavailableError
 
 PAGE_ENTRIES: Final = 1_000
@@ -165,7 +163,7 @@ class RequestRunner:
         for key, document in {**loaded, **written}.items():
             if document.stored.timeline_from > 1:
                 last = document.stored.timeline_from - 1
-                await retried(partial(self._projection.warm.delete_timeline, key, 1, last))
+                await self._projection.warm.delete_timeline(key, 1, last)
         return written
 
     async def _load(self, owned: OwnedPartition, request: Request) -> dict[str, Loaded]:
@@ -175,7 +173,7 @@ class RequestRunner:
         """
         for key in request.sessions:
             owned.cache.take(key)
-        loaded = await retried(lambda: self._projection.warm.load(request.sessions))
+        loaded = await self._projection.warm.load(request.sessions)
         return {key: document for key, document in loaded.items() if document.stored.parked is None}
 
     async def _write(self, loaded: dict[str, Loaded], changed: dict[str, StoredSession]) -> dict[str, Loaded]:

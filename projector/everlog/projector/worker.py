@@ -19,7 +19,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -44,6 +44,8 @@ RESUMES_MAX = 10
 """Resumes in a row without an applied batch; about half a minute, below the rebalance timeout. Then the worker ends."""
 RESUME_PAUSE_S = 0.2
 RESUME_PAUSE_MAX_S = 5.0
+VERIFY_S = 5.0
+"""How often the sink is asked about a partition without new records: so long a restored view goes unnoticed."""
 KEEP_POLLING_S = 20.0
 """How often a long wait for the sink counts as a poll; well below ``POLL_INTERVAL_S``."""
 
@@ -120,14 +122,15 @@ class ProjectorWorker:
             await app.wait_until_stopped()
 
         life, stop = asyncio.create_task(live()), asyncio.create_task(self._stop_requested.wait())
+        verifying = asyncio.create_task(self._verify_idle())
         try:
             await asyncio.wait({life, stop}, return_when=asyncio.FIRST_COMPLETED)
             if life.done() and (error := life.exception() or app.crash_reason) is not None:
                 self._fail(error)
         finally:
-            life.cancel()
-            stop.cancel()
-            await asyncio.gather(life, stop, return_exceptions=True)
+            for task in (life, stop, verifying):
+                task.cancel()
+            await asyncio.gather(life, stop, verifying, return_exceptions=True)
 
     async def _shut_down(self, app: ProjectorApp) -> None:
         self._ending = True
@@ -166,17 +169,32 @@ class ProjectorWorker:
         else:
             await backlog.add(records)
 
+    async def _verify_idle(self) -> None:
+        """Now and then begin a drain without records for every partition of which no batch runs."""
+        while True:
+            await asyncio.sleep(VERIFY_S)
+            for partition in self._held:
+                backlog = self._backlogs.setdefault(partition, Backlog())
+                if backlog.is_drained and not self._ending and self._cursors.next_offset(partition) is not None:
+                    backlog.is_drained = False
+                    tp = TP(self._settings.topic, partition)
+                    self._draining[partition] = asyncio.create_task(self._drain(tp, backlog, ()))
+
     async def _drain(self, tp: TP, backlog: Backlog, records: Sequence[LogRecord]) -> None:
-        """Apply what is due of a chunk, then of all that came meanwhile; resume, or fail."""
+        """Apply what is due of a chunk, then of all that came meanwhile; resume, or fail. Without a chunk, verify."""
         try:
-            while records and not self._ending:
+            while not self._ending:
                 try:
-                    if due := self._cursors.due(tp.partition, records):
+                    if not records:
+                        await self._call_sink(tp.partition, self._sink.verify(tp.partition))
+                    elif due := self._cursors.due(tp.partition, records):
                         await self._apply(tp.partition, due)
                 except ResumeError as error:
                     backlog.clear()
                     await self._resume(tp, error)
                 records = backlog.take()
+                if not records:
+                    break
         except Exception as error:
             self._fail(error)
         finally:
@@ -184,17 +202,23 @@ class ProjectorWorker:
             backlog.clear()
 
     async def _apply(self, partition: int, records: Sequence[LogRecord]) -> None:
-        batch = asyncio.create_task(self._sink.apply(partition, records))
-        self._running[partition] = batch
-        try:
-            await asyncio.wait({batch})
-        finally:
-            batch.cancel()
-            del self._running[partition]
-        if not batch.cancelled():
-            batch.result()
+        if await self._call_sink(partition, self._sink.apply(partition, records)):
             self._cursors.advance(partition, records)
             self._resumes.pop(partition, None)
+
+    async def _call_sink(self, partition: int, call: Coroutine[Any, Any, None]) -> bool:
+        """Let the sink work on a partition; False when it was cancelled, by a shutdown that could not wait."""
+        work = asyncio.create_task(call)
+        self._running[partition] = work
+        try:
+            await asyncio.wait({work})
+        finally:
+            work.cancel()
+            del self._running[partition]
+        if work.cancelled():
+            return False
+        work.result()
+        return True
 
     async def _resume(self, tp: TP, error: ResumeError) -> None:
         starts = await self._starts([tp.partition], error)

@@ -71,10 +71,10 @@ class ArchiveReader:
             return sorted(records, key=lambda record: record.offset), manifest.next_offset
         raise AssertionError("unreachable: the loop ends by return or raise")
 
-    async def partition(self, partition: int, first: int) -> AsyncIterator[Sequence[Record]]:
-        """All archived records of a partition from ``first`` on, in order of offset, a segment's interval at a time."""
+    async def partition(self, partition: int, first: int, until: int) -> AsyncIterator[Sequence[Record]]:
+        """All archived records of ``[first, until)``, in order of offset, a segment's interval at a time."""
         position, reloads = first, 0
-        while parts := await self._interval(partition, position):
+        while position < until and (parts := await self._interval(partition, position)):
             try:
                 records = [record for part in parts for record in (await self._segments.read_entry(part)).records()]
             except NotFoundError:
@@ -82,7 +82,8 @@ class ArchiveReader:
                 if reloads == RELOADS:
                     raise
                 continue
-            yield sorted((record for record in records if record.offset >= position), key=lambda record: record.offset)
+            wanted = [record for record in records if position <= record.offset < until]
+            yield sorted(wanted, key=lambda record: record.offset)
             position, reloads = parts[0].next, 0
 
     async def _interval(self, partition: int, offset: int) -> list[ManifestEntry]:

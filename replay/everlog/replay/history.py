@@ -27,13 +27,16 @@ class ArchiveThenLog:
     def __init__(self, identity: LogIdentity, archive: ArchiveReader, log: LogReader) -> None:
         self._identity, self._archive, self._log = identity, archive, log
 
-    async def partition(self, partition: int, first: int) -> AsyncIterator[Sequence[LogRecord]]:
-        """The records of a partition from ``first`` to the log's end as it is now."""
+    async def partition(
+        self, partition: int, first: int, until: int | None = None
+    ) -> AsyncIterator[Sequence[LogRecord]]:
+        """The records of a partition from ``first`` to below ``until``, or to the log's end as it is now."""
         end = (await self._log.bounds(partition)).end
+        end = end if until is None else min(until, end)
         position = first
         while position < end:
             before = position
-            async for interval in self._archive.partition(partition, position):
+            async for interval in self._archive.partition(partition, position, end):
                 for at in range(0, len(interval), CHUNK_RECORDS):
                     yield interval[at : at + CHUNK_RECORDS]
                 position = interval[-1].offset + 1

@@ -271,7 +271,7 @@ async def test_an_unknown_session_is_404_only_when_all_was_seen(world: World, do
 
 async def test_a_session_that_left_the_hot_store_is_read_warm(world: World, door: httpx.AsyncClient) -> None:
     await create(door)
-    await world.control.raise_hot_epoch(1)
+    await world.control.begin_hot_epoch(1, 1, "")
     await world.hot.at_epoch(1).drop(["acme/rome-42"])
     assert (await door.get("/v1/sessions/rome-42")).headers["everlog-tier"] == "warm"
 

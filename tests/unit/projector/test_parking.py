@@ -13,9 +13,10 @@ from everlog.domain.stored import COLD
 from everlog.domain.verdicts import PENDING
 from everlog.ports.hot import Outcomes
 from everlog.ports.warm import SessionWrite
+from everlog.projector.hot import HotSide
 from everlog.projector.projection import Projection
 from everlog.projector.redriving import CONCURRENT_RETURNS
-from everlog.projector.stores import HotSide
+from everlog.projector.retrying import Retries
 from everlog.schemas.errors import IntegrityError, UnavailableError
 from support.conversations import PARTITION, Conversations, Truth, records_of, session_keys, truth_of
 from support.events import value
@@ -133,7 +134,9 @@ async def test_a_crash_at_any_call_of_a_redrive_is_completed_by_the_next_worker(
         ill.poison.cure()
         projection = await world.projection()
         await projection.assigned([PARTITION])
-        projection.warm, projection.hot = watch.over(world.warm), HotSide(watch.over(world.hot), world.control, 1)
+        epoch, mongodb = await world.control.hot_epoch(1), Retries("mongodb")
+        projection.warm = world.patient(watch)
+        projection.hot = HotSide(watch.over(world.hot), epoch, world.control, 1, mongodb)
         return world, projection
 
     seen = silent()
@@ -154,7 +157,7 @@ async def test_a_batch_that_comes_again_after_a_redrive_finds_its_outcomes(ill: 
     world = ill.world
     projection = await world.projection()
     await projection.assigned([PARTITION])
-    projection.warm = failing(3, CrashError(), after=True).over(world.warm)  # load, load afresh, entries, documents
+    projection.warm = world.patient(failing(3, CrashError(), after=True))  # load, load afresh, entries, documents
     with pytest.raises(CrashError):
         await projection.apply(PARTITION, await records_of(world.log))
     ill.poison.cure()
@@ -249,7 +252,7 @@ async def test_a_redrive_that_another_owner_overtakes_writes_nothing(ill: Ill) -
 
     zombie = await ill.world.projection()
     await zombie.assigned([PARTITION])
-    zombie.warm = when(3, overtake).over(ill.world.warm)  # load, load with the lock, entries, documents
+    zombie.warm = ill.world.patient(when(3, overtake))  # load, load with the lock, entries, documents
     assert not await ill.world.redriver(zombie).redrive(zombie.owned[PARTITION], ill.key)
     assert not await ill.world.redriver(projection).redrive(projection.owned[PARTITION], ill.key)
     assert not projection.owned[PARTITION].parked

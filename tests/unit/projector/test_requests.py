@@ -244,7 +244,7 @@ async def test_a_request_waits_for_the_batch_that_runs(place: Place) -> None:
         assert not asked[0].done()
 
     await projection.assigned([PARTITION])
-    projection.warm = when(1, ask).over(place.world.warm)
+    projection.warm = place.world.patient(when(1, ask))
     await projection.apply(PARTITION, (await records_of(place.world.log))[16:])
     assert (await asked[0]).done == 4
     await assert_projected(place.world, await place.truth())
@@ -294,7 +294,7 @@ async def test_a_stub_whose_batch_comes_again_after_a_crash_keeps_the_outcomes_o
     world.objects = place.world.objects
     projection = await world.projection()
     await projection.assigned([PARTITION])
-    projection.warm = away({"close_batch"}).over(world.warm)
+    projection.warm = world.patient(away({"close_batch"}))
     records = await records_of(world.log)
     with pytest.raises(UnavailableError):
         await projection.apply(PARTITION, records)

@@ -26,6 +26,9 @@ class NoSink:
     async def revoked(self, partitions: Sequence[int]) -> None:
         raise AssertionError("nothing was assigned")
 
+    async def verify(self, partition: int) -> None:
+        raise AssertionError("nothing was assigned")
+
     async def apply(self, partition: int, records: Sequence[LogRecord]) -> None:
         raise AssertionError("nothing can be read")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from everlog.domain.view import FOLD_VERSION
-from everlog.ports.control import REQUEST_SESSIONS, Anchor, Generation, Live, Reader, Request
+from everlog.ports.control import REQUEST_SESSIONS, Anchor, Generation, HotEpoch, Live, Reader, Request
 from everlog.ports.log import LogIdentity
 from everlog.schemas.errors import LimitExceededError, LogLostError, NotFoundError
 
@@ -17,7 +17,7 @@ class MemoryControlStore:
 
     def __init__(self) -> None:
         self._identity: LogIdentity | None = None
-        self._hot_epochs: dict[int, int] = {}
+        self._hot_epochs: dict[int, HotEpoch] = {}
         self._requests: dict[str, Request] = {}
         self._anchors: dict[tuple[int, int], Anchor] = {}
         self._readers: dict[str, Reader] = {}
@@ -26,7 +26,7 @@ class MemoryControlStore:
     async def initialise(self, identity: LogIdentity) -> None:
         """Create generation 1, the live pointer, hot epoch 1, and remember the log."""
         if self._identity is None:
-            self._identity, self._hot_epochs = identity, {1: 1}
+            self._identity, self._hot_epochs = identity, {1: HotEpoch(1, "")}
         elif self._identity != identity:
             raise LogLostError(f"this view was made from {self._identity}, not from {identity}")
 
@@ -38,12 +38,17 @@ class MemoryControlStore:
         """The live generation."""
         if self._identity is None:
             raise NotFoundError("there is no live generation", hint="Run: everlog init")
-        return Live(1, self._hot_epochs[1])
+        return Live(1, self._hot_epochs[1].epoch)
 
-    async def raise_hot_epoch(self, generation: int) -> int:
-        """Begin a new hot epoch of a generation."""
-        self._hot_epochs[generation] = self._hot_epochs.get(generation, 0) + 1
-        return self._hot_epochs[generation]
+    async def hot_epoch(self, generation: int) -> HotEpoch:
+        """The hot epoch of a generation; number 0 before its first one."""
+        return self._hot_epochs.get(generation, HotEpoch(0, ""))
+
+    async def begin_hot_epoch(self, generation: int, after: int, incarnation: str) -> HotEpoch:
+        """Begin the hot epoch that follows ``after``, unless that is no longer the one in force."""
+        if (await self.hot_epoch(generation)).epoch == after:
+            self._hot_epochs[generation] = HotEpoch(after + 1, incarnation)
+        return await self.hot_epoch(generation)
 
     async def generations(self) -> list[Generation]:
         """Every attached generation."""

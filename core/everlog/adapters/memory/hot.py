@@ -65,6 +65,10 @@ class MemoryHotStore:
         for queue in self._subscribers:
             queue.put_nowait(outcomes)
 
+    async def incarnation(self) -> str:
+        """Always the same: what it forgets, it forgets as a whole."""
+        return "memory"
+
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Outcomes]]:
         """Every outcome that is published while the context is entered."""
         return self._subscription()

@@ -12,9 +12,9 @@ from everlog.adapters.mongo.connection import Database
 from everlog.adapters.mongo.errors import translated
 from everlog.adapters.mongo.readers import Readers
 from everlog.adapters.mongo.requests import Requests
-from everlog.adapters.mongo.writes import increment, insert_if_absent
+from everlog.adapters.mongo.writes import insert_if_absent
 from everlog.domain.view import FOLD_VERSION
-from everlog.ports.control import Anchor, Generation, Live, Reader, Request
+from everlog.ports.control import Anchor, Generation, HotEpoch, Live, Reader, Request
 from everlog.ports.log import LogIdentity
 from everlog.schemas.errors import ControlLostError, LogLostError, NotFoundError
 
@@ -54,7 +54,7 @@ class MongoControlStore:
                 hint="Point EVERLOG_KAFKA__BROKERS at the right cluster, or use other databases",
             )
         await self._requests.ensure_indexes()
-        await insert_if_absent(self._hot_epochs, {"_id": _generation_id(1), "epoch": Int64(1)})
+        await self.begin_hot_epoch(1, 0, "")
         await insert_if_absent(
             self._generations, {"_id": _generation_id(1), "generation": 1, "fold_version": FOLD_VERSION}
         )
@@ -85,12 +85,25 @@ class MongoControlStore:
             pointer = await self._generations.find_one({"_id": _LIVE})
             if pointer is None:
                 raise NotFoundError("there is no live generation", hint="Run: everlog init")
-            epoch = await self._hot_epochs.find_one({"_id": _generation_id(pointer["generation"])})
-        return Live(pointer["generation"], int(epoch["epoch"]) if epoch is not None else 0)
+        generation: int = pointer["generation"]
+        return Live(generation, (await self.hot_epoch(generation)).epoch)
 
-    async def raise_hot_epoch(self, generation: int) -> int:
-        """Begin a new hot epoch of a generation; returns it."""
-        return await increment(self._hot_epochs, _generation_id(generation), "epoch")
+    async def hot_epoch(self, generation: int) -> HotEpoch:
+        """The hot epoch of a generation; number 0 before its first one."""
+        with translated():
+            found = await self._hot_epochs.find_one({"_id": _generation_id(generation)})
+        return HotEpoch(int(found["epoch"]), found["incarnation"]) if found is not None else HotEpoch(0, "")
+
+    async def begin_hot_epoch(self, generation: int, after: int, incarnation: str) -> HotEpoch:
+        """Begin the hot epoch that follows ``after``, unless that is no longer the one in force."""
+        place = _generation_id(generation)
+        if after == 0:
+            await insert_if_absent(self._hot_epochs, {"_id": place, "epoch": Int64(1), "incarnation": incarnation})
+        else:
+            change = {"$set": {"epoch": Int64(after + 1), "incarnation": incarnation}}
+            with translated():
+                await self._hot_epochs.update_one({"_id": place, "epoch": after}, change)
+        return await self.hot_epoch(generation)
 
     async def generations(self) -> list[Generation]:
         """Every attached generation, ascending."""

@@ -112,6 +112,15 @@ class RedisHotStore(Closing):
         with translated("publishing outcomes"):
             await self._client.publish(self._channel, encode_outcomes(outcomes))
 
+    async def incarnation(self) -> str:
+        """The server's run id, which is new after every restart and another one's after a failover.
+
+        Raises ``UnavailableError``.
+        """
+        with translated("asking for the run id"):
+            server: dict[str, Any] = await self._client.info("server")
+        return str(server["run_id"])
+
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Outcomes]]:
         """Every outcome that is published while the context is entered. Raises ``UnavailableError``."""
         return subscription(self._settings, self._channel)
