@@ -15,7 +15,7 @@ from everlog.domain.law import LAW
 from everlog.domain.stored import COLD, Base, Loaded, Parked, Rejection, StoredSession, Stub, TimelineEntry
 from everlog.domain.verdicts import FOREIGN, PENDING, Accepted, Duplicate, Reason, Rejected, pack
 from everlog.local.stack import Addresses
-from everlog.ports.warm import ClosedBatch, Idle, SessionWrite, WarmStore
+from everlog.ports.warm import ClosedBatch, DamagedDocumentsError, Idle, SessionWrite, WarmStore
 from everlog.runtime.config import MongoSettings
 from everlog.schemas.errors import ConfigurationError, IntegrityError, UnavailableError
 from support.events import event
@@ -182,10 +182,21 @@ class WarmContract:
     async def test_a_damaged_document_is_never_served(
         self, store: WarmStore, damage: Callable[[str], Awaitable[None]]
     ) -> None:
-        await written(store, document())
+        done = await written(store, document())
+        await written(store, document("acme/other"))
         await damage(KEY)
-        with pytest.raises(IntegrityError, match="checksum"):
-            await store.load([KEY])
+        with pytest.raises(DamagedDocumentsError, match="checksum") as raised:
+            await store.load([KEY, "acme/other"])
+        assert raised.value.damaged == {KEY: done.base}
+        assert list(await store.load(["acme/other"])) == ["acme/other"]
+
+    async def test_another_document_can_be_written_onto_the_base_of_a_damaged_one(
+        self, store: WarmStore, damage: Callable[[str], Awaitable[None]]
+    ) -> None:
+        done = await written(store, document())
+        await damage(KEY)
+        mended = await written(store, document(revision=2), done.base)
+        assert await store.load([KEY]) == {KEY: mended}
 
     async def test_a_timeline_is_read_in_order_of_version(self, store: WarmStore) -> None:
         entries = [entry(version) for version in range(1, 1_501)]
@@ -367,7 +378,7 @@ class TestMongoWarmStore(WarmContract):
         await collection.insert_one({**found, "_id": "acme/other"})
         await collection.update_one({"_id": KEY}, {"$set": {"revision": 7}})
         for key in (KEY, "acme/other"):
-            with pytest.raises(IntegrityError, match="not what lies beside it"):
+            with pytest.raises(DamagedDocumentsError, match="not what lies beside it"):
                 await store.load([key])
 
     async def test_a_stopped_beginning_that_goes_on_deletes_nothing_written_since(

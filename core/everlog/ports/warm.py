@@ -6,10 +6,22 @@ majority, reads come from the primary. Every method raises ``UnavailableError`` 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from everlog.domain.stored import Base, Loaded, Parked, Rejection, StoredSession, TimelineEntry
+from everlog.schemas.errors import IntegrityError
+
+
+class DamagedDocumentsError(IntegrityError):
+    """Documents whose checksum is wrong or that cannot be read: to a reader they are a miss, the owner rebuilds them.
+
+    ``damaged`` has the base of each, as it stands beside the document, onto which another one can be written.
+    """
+
+    def __init__(self, damaged: Mapping[str, Base], detail: str) -> None:
+        super().__init__(detail, hint="The projector rebuilds it from history with the session's next event or repair")
+        self.damaged = damaged
 
 
 class SessionWrite(NamedTuple):
@@ -55,7 +67,7 @@ class WarmReader(Protocol):
     async def load(self, keys: Collection[str]) -> dict[str, Loaded]:
         """The documents of those sessions that have one.
 
-        Raises ``IntegrityError`` for a document whose checksum is wrong.
+        Raises ``DamagedDocumentsError`` when one of them is damaged.
         """
 
     async def timeline(self, key: str, first: int, last: int) -> list[TimelineEntry]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 import msgspec
 
 from everlog.domain.canonical import id_hash
-from everlog.domain.stored import Rejection
+from everlog.domain.stored import Loaded, Rejection
 from everlog.domain.verdicts import Accepted, Reason, Rejected
-from everlog.gateway.live import LivePointer
+from everlog.gateway.live import LivePointer, Tiers
 from everlog.gateway.reading import SessionReader
 from everlog.gateway.timeline import TimelineReader
+from everlog.ports.warm import DamagedDocumentsError
 from everlog.schemas.errors import NotFoundError, UnavailableError
 from everlog.schemas.limits import RING_ACCEPTED
 
@@ -23,6 +25,7 @@ class _Id(msgspec.Struct):
     id: str
 
 
+log = logging.getLogger(__name__)
 _ids: Final = msgspec.json.Decoder(_Id)
 
 
@@ -54,13 +57,21 @@ class OutcomeFinder:
         if stored is not None and stored.state is not None:
             known = stored.state.standing.ring.outcome(id_hash(event_id))
         if known is None:
-            loaded = (await tiers.warm.load([key])).get(key)
+            loaded = await self._warm(tiers, key)
             if loaded is not None and loaded.stored.state is not None:
                 known = loaded.stored.state.standing.ring.outcome(id_hash(event_id))
         if isinstance(known, Accepted):
             return known
         rejection = await tiers.warm.rejection(key, event_id)
         return _verdict(rejection) if rejection is not None else known
+
+    async def _warm(self, tiers: Tiers, key: str) -> Loaded | None:
+        """The warm document; a damaged one is as good as none, the timeline and the rejections tell more."""
+        try:
+            return (await tiers.warm.load([key])).get(key)
+        except DamagedDocumentsError as error:
+            log.warning("%s", error)
+            return None
 
     async def detail(self, key: str, event_id: str, rejected: Rejected) -> tuple[str, ...]:
         """What clashed in a rejection, if it is known."""

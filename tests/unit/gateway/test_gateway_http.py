@@ -284,6 +284,17 @@ async def test_a_damaged_warm_document_is_rebuilt_from_history(world: World, doo
     assert (answer.headers["everlog-tier"], answer.json()["title"]) == ("cold", "Trip")
 
 
+async def test_outcomes_are_found_though_the_warm_document_is_damaged(world: World, door: httpx.AsyncClient) -> None:
+    await create(door, title="Trip")
+    said = (await append(door)).event_id
+    refused = (await door.post("/v1/sessions/rome-42/events", json=message() | {"expected_version": 1})).json()
+    await world.hot.at_epoch(1).drop(["acme/rome-42"])
+    world.warm.damage("acme/rome-42")
+    assert (await door.get(f"/v1/sessions/rome-42/outcomes/{said}")).json()["version"] == 2
+    told = (await door.get(f"/v1/sessions/rome-42/outcomes/{refused['event_id']}")).json()
+    assert told["outcome"] == "version_conflict"
+
+
 async def test_a_session_that_is_only_a_stub_is_shown_from_history(world: World, door: httpx.AsyncClient) -> None:
     await create(door, title="Trip")
     await append(door)

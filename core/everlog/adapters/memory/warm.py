@@ -16,7 +16,7 @@ from everlog.domain.stored import (
     decode_stored,
     encode_stored,
 )
-from everlog.ports.warm import ClosedBatch, Idle, SessionWrite, Written
+from everlog.ports.warm import ClosedBatch, DamagedDocumentsError, Idle, SessionWrite, Written
 from everlog.schemas.errors import IntegrityError
 
 
@@ -42,11 +42,11 @@ class MemoryWarmStore:
         self._watermarks: dict[tuple[int, int], int] = {}
 
     async def load(self, keys: Collection[str]) -> dict[str, Loaded]:
-        """The documents of those sessions that have one. Raises ``IntegrityError`` for a damaged one."""
+        """The documents of those sessions that have one. Raises ``DamagedDocumentsError``."""
         found = {key: self._documents[key] for key in keys if key in self._documents}
-        for key, document in found.items():
-            if checksum(document.blob) != document.base.checksum:
-                raise IntegrityError(f"the document of {key} fails its checksum", hint="Rebuild the projection")
+        damaged = {key: held.base for key, held in found.items() if checksum(held.blob) != held.base.checksum}
+        if damaged:
+            raise DamagedDocumentsError(damaged, f"the document of {next(iter(damaged))} fails its checksum")
         return {key: Loaded(document.stored, document.base) for key, document in found.items()}
 
     async def timeline(self, key: str, first: int, last: int) -> list[TimelineEntry]:

@@ -17,7 +17,7 @@ from everlog.adapters.mongo import connection
 from everlog.adapters.mongo.errors import duplicates, translated
 from everlog.adapters.mongo.writes import IDS_OF_A_QUERY, pieces
 from everlog.domain.stored import Base, Loaded, Parked, StoredSession, checksum, decode_stored, encode_stored
-from everlog.ports.warm import Idle, SessionWrite, Written
+from everlog.ports.warm import DamagedDocumentsError, Idle, SessionWrite, Written
 from everlog.schemas.errors import IntegrityError
 
 CLEAR_BYTES: Final = 512
@@ -54,12 +54,20 @@ class Sessions:
             await self._collection.create_index("parked.offset", sparse=True)
 
     async def load(self, keys: Collection[str]) -> dict[str, Loaded]:
-        """The documents of those sessions that have one; raises ``IntegrityError`` for a damaged one."""
+        """The documents of those sessions that have one; raises ``DamagedDocumentsError``."""
         loaded: dict[str, Loaded] = {}
+        damaged: dict[str, Base] = {}
+        detail = ""
         for piece in pieces(keys, limit=IDS_OF_A_QUERY):
             with translated():
                 async for found in self._collection.find({"_id": {"$in": piece}}, [*_GUARD, "blob"]):
-                    loaded[found["_id"]] = _verified(found)
+                    try:
+                        loaded[found["_id"]] = _verified(found)
+                    except IntegrityError as error:
+                        damaged[found["_id"]] = _base(found)
+                        detail = error.message
+        if damaged:
+            raise DamagedDocumentsError(damaged, detail)
         return loaded
 
     async def write(self, writes: Sequence[SessionWrite], now_ms: int) -> Written:
@@ -181,13 +189,13 @@ def _base(document: dict[str, Any]) -> Base:
 def _verified(document: dict[str, Any]) -> Loaded:
     key, base, blob = document["_id"], _base(document), document["blob"]
     if checksum(blob) != base.checksum:
-        raise IntegrityError(f"the document of {key} fails its checksum", hint="Rebuild the projection")
+        raise IntegrityError(f"the document of {key} fails its checksum")
     try:
         stored = decode_stored(blob)
     except msgspec.MsgspecError as error:
-        raise IntegrityError(f"the document of {key} cannot be read: {error}", hint="Upgrade this service") from error
+        raise IntegrityError(f"the document of {key} cannot be read") from error
     if (stored.key, stored.revision) != (key, base.revision):
-        raise IntegrityError(f"the document of {key} is not what lies beside it", hint="Rebuild the projection")
+        raise IntegrityError(f"the document of {key} is not what lies beside it")
     return Loaded(stored, base)
 
 

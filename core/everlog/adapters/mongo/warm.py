@@ -28,7 +28,7 @@ class MongoWarmStore:
         await self._sessions.ensure_indexes()
 
     async def load(self, keys: Collection[str]) -> dict[str, Loaded]:
-        """The documents of those sessions that have one. Raises ``IntegrityError`` for a damaged one."""
+        """The documents of those sessions that have one. Raises ``DamagedDocumentsError``."""
         return await self._sessions.load(keys)
 
     async def timeline(self, key: str, first: int, last: int) -> list[TimelineEntry]:
