@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -27,8 +29,8 @@ from everlog.archiver.trimming import Trimmer
 from everlog.ports.log import LogIdentity
 from everlog.replay.archive import ArchiveReader
 from everlog.replay.history import ArchiveThenLog
+from everlog.runtime.admission import check_log
 from everlog.runtime.config import KafkaSettings, MongoSettings, RedisSettings, S3Settings, load_all
-from everlog.schemas.errors import LogLostError
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ def now_ms() -> int:
 def new_id() -> str:
     """A fresh UUIDv7."""
     return str(uuid_utils.uuid7())
+
+
+def reader_name(service: str, instance: str | None = None) -> str:
+    """What a process announces itself as: its static name, else machine and process."""
+    return f"{service}/{instance or f'{socket.gethostname()}-{os.getpid()}'}"
 
 
 @dataclass(frozen=True)
@@ -112,19 +119,13 @@ async def open_control(settings: StoreSettings) -> AsyncIterator[tuple[MongoCont
 async def open_stores(settings: StoreSettings) -> AsyncIterator[Stores]:
     """Connect to the log and the stores, and refuse a log that is not the one of the beginning.
 
-    Raises ``UnavailableError``, ``ConfigurationError``, ``LogLostError``.
+    Raises ``UnavailableError``, ``ConfigurationError``, and what ``check_log`` refuses with.
     """
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(KafkaReader(settings.kafka))
         control, views = await stack.enter_async_context(open_control(settings))
         objects = await stack.enter_async_context(S3ObjectStore(settings.s3))
-        identity = await log.identity()
-        known = await control.identity()
-        if known is not None and known != identity:
-            raise LogLostError(
-                f"the log is {identity}, everything here was made from {known}",
-                hint="Connect to the log of the beginning, or see everlog archive status",
-            )
+        identity = await check_log(log, control, control.refuse_orphaned_views)
         manifests, segments = ManifestStore(objects, settings.s3.root), SegmentStore(objects, settings.s3.root)
         history = ArchiveThenLog(identity, ArchiveReader(manifests, segments, identity.era), log)
         redis = connect_redis(settings.redis)

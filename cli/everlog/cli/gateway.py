@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from everlog.cli.composition import StoreSettings, open_stores
+from everlog.adapters.kafka.topic import check_topic
+from everlog.cli.composition import StoreSettings, now_ms, open_stores, reader_name
 from everlog.gateway.app import Dependencies, create_app
 from everlog.gateway.live import Tiers
 from everlog.gateway.server import serve
 from everlog.gateway.settings import GatewaySettings
 from everlog.ports.control import Live
 from everlog.producers.producer import Producer
+from everlog.runtime.readers import announcing
 from everlog.schemas.errors import ConfigurationError
 
 
 async def run_gateway(host: str | None, port: int | None) -> None:
     """Serve until a signal comes. Raises ``ConfigurationError`` when the address is taken or the key is missing."""
     settings = GatewaySettings.load(host=host, port=port)
+    stores_settings = StoreSettings.load()
+    await check_topic(stores_settings.kafka)
     async with (
-        open_stores(StoreSettings.load()) as stores,
+        open_stores(stores_settings) as stores,
+        announcing(stores.control, reader_name("gateway"), now_ms),
         Producer(stores.settings.kafka, append_timeout_s=settings.append_timeout_s) as producer,
     ):
 

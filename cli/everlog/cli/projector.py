@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from everlog.adapters.kafka.connection import security_arguments
 from everlog.adapters.kafka.topic import check_topic
-from everlog.cli.composition import Stores, StoreSettings, now_ms, open_stores
+from everlog.cli.composition import Stores, StoreSettings, now_ms, open_stores, reader_name
 from everlog.cli.services import probes, until_signalled
 from everlog.projector.hot import HotSide
 from everlog.projector.projection import Projection
@@ -18,6 +18,8 @@ from everlog.projector.requests import RequestRunner
 from everlog.projector.retrying import Retries
 from everlog.projector.settings import ProjectorSettings
 from everlog.projector.worker import ProjectorWorker
+from everlog.runtime.admission import check_generation
+from everlog.runtime.readers import announcing
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,15 @@ async def compose(stores: Stores, generation: int, settings: ProjectorSettings) 
 
 
 async def run_projector(generation: int | None) -> None:
-    """Fold the log until a signal comes. Raises what ends a worker."""
+    """Fold the log until a signal comes. Raises what a start is refused with, and what ends a worker."""
     settings, stores_settings = ProjectorSettings.load(generation=generation), StoreSettings.load()
     await check_topic(stores_settings.kafka)
     async with open_stores(stores_settings) as stores:
         folded = settings.generation or (await stores.control.live()).generation
-        service = await compose(stores, folded, settings)
-        worker = service.worker
-        async with probes(settings, lambda: "" if worker.has_joined else "it has not joined its group yet"):
-            await until_signalled(service.run, worker.stop)
+        check_generation(await stores.control.generations(), folded)
+        reader = reader_name(f"projector/g{folded}", settings.instance_id)
+        async with announcing(stores.control, reader, now_ms):
+            service = await compose(stores, folded, settings)
+            worker = service.worker
+            async with probes(settings, lambda: "" if worker.has_joined else "it has not joined its group yet"):
+                await until_signalled(service.run, worker.stop)

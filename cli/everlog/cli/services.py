@@ -33,18 +33,22 @@ def register(app: typer.Typer) -> None:
 
 def init(
     local_key: Annotated[bool, typer.Option("--local-key", help="Also make the key that signs local tokens.")] = False,
+    adopt_log: Annotated[
+        bool,
+        typer.Option("--adopt-log", help="Accept a log that holds events although the control database is empty."),
+    ] = False,
 ) -> None:
     """Create topic, bucket, databases, generation 1 and the live pointer; harmless to repeat."""
     from everlog.cli.addresses import ensure_key_pair
 
     if local_key:
         ensure_key_pair()
-    initialise()
+    initialise(adopt_log=adopt_log)
 
 
-def initialise() -> None:
+def initialise(*, adopt_log: bool = False) -> None:
     """Do what ``everlog init`` does."""
-    asyncio.run(_init())
+    asyncio.run(_init(adopt_log))
 
 
 def gateway(
@@ -82,12 +86,16 @@ def archiver() -> None:
     asyncio.run(_archiver())
 
 
-async def _init() -> None:
+async def _init(adopt_log: bool) -> None:
     from everlog.adapters.kafka.reader import KafkaReader
     from everlog.adapters.kafka.topic import check_topic, ensure_topic
     from everlog.adapters.mongo import MongoWarmStore
     from everlog.adapters.s3 import S3ObjectStore, probe_object_store
     from everlog.cli.composition import StoreSettings, new_id, now_ms, open_control
+    from everlog.cli.output import note
+    from everlog.domain.registry import NEWEST_RULES
+    from everlog.runtime.admission import refuse_filled_log
+    from everlog.runtime.readers import enact
 
     settings = StoreSettings.load()
     await ensure_topic(settings.kafka)
@@ -96,16 +104,22 @@ async def _init() -> None:
         await objects.ensure_bucket()
         await probe_object_store(objects, f"{settings.s3.root}/probe-{new_id()}")
     async with KafkaReader(settings.kafka) as log, open_control(settings) as (control, views):
+        if not adopt_log:
+            await refuse_filled_log(log, control)
         await control.initialise(await log.identity())
+        for reader in await enact(control, NEWEST_RULES, now_ms()):
+            note(f"rules {NEWEST_RULES} wait for {reader.name}, which knows rules {reader.rules}")
         await MongoWarmStore(views, (await control.live()).generation, now_ms=now_ms).ensure_indexes()
 
 
 async def _archiver() -> None:
+    from everlog.adapters.kafka.topic import check_topic
     from everlog.archiver.settings import ArchiverSettings
     from everlog.cli.composition import StoreSettings, open_stores
 
-    settings = ArchiverSettings.load()
-    async with open_stores(StoreSettings.load()) as stores:
+    settings, stores_settings = ArchiverSettings.load(), StoreSettings.load()
+    await check_topic(stores_settings.kafka)
+    async with open_stores(stores_settings) as stores:
         worker = await stores.archiver(settings)
         async with probes(settings, lambda: ""):
             await until_signalled(worker.run)

@@ -117,3 +117,5 @@ def payload_type(name: TypeName) -> type[Payload]:
 RULES_1: Final = RuleBook({name: payload_type(name) for name in TYPE_NAMES}, BATCHABLE, decide)
 RULES: Final[Mapping[int, RuleBook]] = {1: RULES_1}
 """Every book that this code knows, by its number."""
+NEWEST_RULES: Final = max(RULES)
+"""The highest rules number that this code knows."""

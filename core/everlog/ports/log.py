@@ -25,6 +25,11 @@ class LogIdentity(NamedTuple):
     era: int
     partitions: int
 
+    def __str__(self) -> str:
+        return (
+            f"era {self.era} of topic {self.topic} with {self.partitions} partitions on Kafka cluster {self.cluster_id}"
+        )
+
 
 class Appender(Protocol):
     """Appends records durably."""

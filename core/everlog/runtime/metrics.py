@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 
-from everlog.domain.registry import RULES
+from everlog.domain.registry import NEWEST_RULES
 from everlog.domain.view import FOLD_VERSION
 
 log_start_offset = Gauge("everlog_log_start_offset", "First offset that the log holds", ["partition"])
@@ -21,4 +21,4 @@ def show_build(registry: CollectorRegistry = REGISTRY) -> None:
     build = Gauge(
         "everlog_build_info", "What runs; always 1", ["version", "python", "fold_version", "rules"], registry=registry
     )
-    build.labels(version("everlog"), platform.python_version(), str(FOLD_VERSION), str(max(RULES))).set(1)
+    build.labels(version("everlog"), platform.python_version(), str(FOLD_VERSION), str(NEWEST_RULES)).set(1)

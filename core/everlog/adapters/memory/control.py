@@ -28,7 +28,7 @@ class MemoryControlStore:
         if self._identity is None:
             self._identity, self._hot_epochs = identity, {1: HotEpoch(1, "")}
         elif self._identity != identity:
-            raise LogLostError(f"this view was made from {self._identity}, not from {identity}")
+            raise LogLostError(f"this is {identity}; everything here was made from {self._identity}")
 
     async def identity(self) -> LogIdentity | None:
         """The log that was remembered at the beginning."""
