@@ -11,15 +11,16 @@ from collections import deque
 from collections.abc import Sequence
 
 from everlog.ports.log import LogRecord
-from everlog.projector.scheduling import CHUNK_RECORDS
+from everlog.projector.scheduling import CHUNK_BYTES, CHUNK_RECORDS, value_bytes
 
 
 class Backlog:
-    """What waits of one partition; holds at most ``CHUNK_RECORDS`` and one chunk."""
+    """What waits of one partition; holds at most ``CHUNK_RECORDS`` and ``CHUNK_BYTES``, and one chunk."""
 
     def __init__(self) -> None:
-        self._chunks: deque[Sequence[LogRecord]] = deque()
-        self._records = 0
+        self._chunks: deque[tuple[Sequence[LogRecord], int]] = deque()
+        """Each with the bytes of its values."""
+        self._records = self._bytes = 0
         self._has_room = asyncio.Event()
         self._has_room.set()
         self.is_drained = True
@@ -27,33 +28,39 @@ class Backlog:
 
     async def add(self, chunk: Sequence[LogRecord]) -> None:
         """Put a chunk behind the others; returns when there is room for the next one."""
-        self._chunks.append(chunk)
-        self._count(len(chunk))
+        size = sum(map(value_bytes, chunk))
+        self._chunks.append((chunk, size))
+        self._count(len(chunk), size)
         await self._has_room.wait()
 
     def take(self) -> Sequence[LogRecord]:
-        """The next batch: chunks that follow each other without a hole, at most ``CHUNK_RECORDS``; empty if none wait.
+        """The next batch: chunks that follow each other without a hole, within the bounds; empty if none wait.
 
         A single larger chunk is taken whole.
         """
         if not self._chunks:
             return ()
-        batch = list(self._chunks.popleft())
-        while self._chunks and self._chunks[0][0].offset == batch[-1].offset + 1:
-            if len(batch) + len(self._chunks[0]) > CHUNK_RECORDS:
+        first, filled = self._chunks.popleft()
+        batch = list(first)
+        while self._chunks and self._chunks[0][0][0].offset == batch[-1].offset + 1:
+            chunk, size = self._chunks[0]
+            if len(batch) + len(chunk) > CHUNK_RECORDS or filled + size > CHUNK_BYTES:
                 break
-            batch += self._chunks.popleft()
-        self._count(-len(batch))
+            self._chunks.popleft()
+            batch += chunk
+            filled += size
+        self._count(-len(batch), -filled)
         return batch
 
     def clear(self) -> None:
         """Pass over what waits: it will be fetched again."""
         self._chunks.clear()
-        self._count(-self._records)
+        self._count(-self._records, -self._bytes)
 
-    def _count(self, added: int) -> None:
-        self._records += added
-        if self._records < CHUNK_RECORDS:
+    def _count(self, records: int, size: int) -> None:
+        self._records += records
+        self._bytes += size
+        if self._records < CHUNK_RECORDS and self._bytes < CHUNK_BYTES:
             self._has_room.set()
         else:
             self._has_room.clear()

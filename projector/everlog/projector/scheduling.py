@@ -20,6 +20,11 @@ CHUNK_RECORDS = 3_000
 """Records a chunk holds at most. Below 2,000 the cost per message shows; above 5,000 partitions wait for each other."""
 
 
+CHUNK_BYTES = 4 * 1024 * 1024
+"""Their values, bytes at most: thousands of usual events, sixteen of the largest. Bounds what is under way: a fetch is
+bounded compressed, and what compresses well is much larger than what was fetched."""
+
+
 class FetchedRecord(LogRecord, Protocol):
     """A record as aiokafka returns it: Faust reads a few fields more than we do."""
 
@@ -62,9 +67,24 @@ class Chunk:
         self.serialized_key_size = self.serialized_value_size = 0
 
 
-def chunks(records: Sequence[FetchedRecord], size: int = CHUNK_RECORDS) -> Iterator[Chunk]:
-    """Cut the records of one partition into chunks of at most ``size``, in their order."""
-    return (Chunk(records[start : start + size]) for start in range(0, len(records), size))
+def value_bytes(record: LogRecord) -> int:
+    """What a record's value takes in memory, about all that it takes."""
+    return len(record.value or b"")
+
+
+def chunks(
+    records: Sequence[FetchedRecord], records_max: int = CHUNK_RECORDS, bytes_max: int = CHUNK_BYTES
+) -> Iterator[Chunk]:
+    """Cut the records of one partition into chunks within both bounds, each of at least one record, in their order."""
+    first = size = 0
+    for at, record in enumerate(records):
+        length = value_bytes(record)
+        if at > first and (at - first == records_max or size + length > bytes_max):
+            yield Chunk(records[first:at])
+            first, size = at, 0
+        size += length
+    if first < len(records):
+        yield Chunk(records[first:])
 
 
 class ChunkScheduler(DefaultSchedulingStrategy):

@@ -39,6 +39,12 @@ def test_chunks_hold_every_record_once_and_in_order() -> None:
     assert [record for chunk in cut for record in chunk.value] == records
 
 
+def test_chunks_of_large_records_are_bounded_in_bytes_and_hold_at_least_one() -> None:
+    records = [Fetched("events", 0, offset, value=bytes(size)) for offset, size in enumerate([3, 3, 3, 9, 1, 5, 1])]
+    cut = [[record.offset for record in chunk.value] for chunk in chunks(records, bytes_max=6)]
+    assert cut == [[0, 1], [2], [3], [4, 5], [6]]
+
+
 def test_partitions_take_turns_chunk_by_chunk() -> None:
     one, two = TP("events", 0), TP("events", 1)
     order = ChunkScheduler().iterate({one: fetched(0, 0, CHUNK_RECORDS * 2), two: fetched(1, 0, 5)})
