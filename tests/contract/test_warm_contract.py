@@ -277,6 +277,13 @@ class WarmContract:
         assert await store.close_batch(ClosedBatch(ERA, PARTITION, 4, 6, packed[4:]))
         assert [await store.outcome(ERA, PARTITION, offset) for offset in range(6)] == packed
 
+    async def test_the_outcome_of_a_record_is_found_beneath_a_batch_that_came_late(self, store: WarmStore) -> None:
+        packed = [pack(Accepted(version)) for version in range(1, 11)]
+        await store.begin(ERA, PARTITION, 0)
+        assert not await store.close_batch(ClosedBatch(ERA, PARTITION, 3, 5, packed[3:5]))
+        assert await store.close_batch(ClosedBatch(ERA, PARTITION, 0, 10, packed))
+        assert [await store.outcome(ERA, PARTITION, offset) for offset in range(11)] == [*packed, None]
+
     async def test_beginning_a_partition_drops_its_documents_and_no_other(self, store: WarmStore) -> None:
         await written(store, document())
         await written(store, document("acme/other", partition=PARTITION + 1))

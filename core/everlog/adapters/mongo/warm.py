@@ -45,7 +45,10 @@ class MongoWarmStore:
 
     async def outcome(self, era: int, partition: int, offset: int) -> int | None:
         """The packed outcome of a record."""
-        return await self._outcomes.read(era, partition, offset)
+        packed = await self._outcomes.read(era, partition, offset)
+        if packed is None and offset < (await self._watermarks.read(era, partition) or 0):
+            packed = await self._outcomes.search(era, partition, offset)
+        return packed
 
     async def write_sessions(self, writes: Sequence[SessionWrite]) -> Written:
         """Write documents onto their bases. Raises ``IntegrityError`` when acknowledged writes are gone."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from bson import Int64
 
@@ -61,17 +62,25 @@ class Outcomes:
         await insert_if_absent(self._collection, document)
 
     async def read(self, era: int, partition: int, offset: int) -> int | None:
-        """The packed outcome of a record: in the longest of the last batches that begin at or before it."""
-        place = _place(era, partition)
-        span = {"$gte": place, "$lte": f"{place}{offset:019d}/{_AFTER_DIGITS}"}
+        """The packed outcome of a record: in the longest of the last batches that begin at or before it.
+
+        None where that one ends before it, as for every record that is not folded yet.
+        """
         with translated():
-            found = await self._collection.find({"_id": span}).sort("_id", -1).limit(1).to_list()
-        if not found:
-            return None
-        first = int(found[0]["_id"].split("/")[2])
-        packed: bytes = found[0]["packed"]
-        at = (offset - first) * _OUTCOME_BYTES
-        return int(struct.unpack_from("<q", packed, at)[0]) if at < len(packed) else None
+            last = await self._collection.find(_begun(era, partition, offset)).sort("_id", -1).limit(1).to_list()
+        return _packed(last[0], offset) if last and _end(last[0]) > offset else None
+
+    async def search(self, era: int, partition: int, offset: int) -> int | None:
+        """The same from any batch that holds the record, for those below the watermark that ``read`` does not find.
+
+        Batches are cut anew after the views were put back to an earlier time. One of before that comes late, shorter
+        and in the midst of a longer one, hides it from ``read``.
+        """
+        with translated():
+            async for batch in self._collection.find(_begun(era, partition, offset)).sort("_id", -1):
+                if _end(batch) > offset:
+                    return _packed(batch, offset)
+        return None
 
 
 def _watermark_id(era: int, partition: int) -> str:
@@ -81,3 +90,19 @@ def _watermark_id(era: int, partition: int) -> str:
 def _place(era: int, partition: int) -> str:
     """How the ids of a partition's batches begin; digits enough for every era and partition of the settings."""
     return f"{era:06d}/{partition:06d}/"
+
+
+def _begun(era: int, partition: int, offset: int) -> dict[str, Any]:
+    """The batches that begin at or before a record."""
+    place = _place(era, partition)
+    return {"_id": {"$gte": place, "$lte": f"{place}{offset:019d}/{_AFTER_DIGITS}"}}
+
+
+def _end(batch: Mapping[str, Any]) -> int:
+    """The offset behind a batch's last one."""
+    return int(batch["_id"].split("/")[3])
+
+
+def _packed(batch: Mapping[str, Any], offset: int) -> int:
+    first = int(batch["_id"].split("/")[2])
+    return int(struct.unpack_from("<q", batch["packed"], (offset - first) * _OUTCOME_BYTES)[0])
