@@ -36,6 +36,25 @@ class Draft:
     lease_epoch: int | None = None
     durable: bool = False
 
+    def event(self, event_id: str, actor: str, key: str, retried_from: int | None) -> Event:
+        """The event as a door writes it; a retry names the version that was known at the first hand-over."""
+        tenant, session = split_key(key)
+        return Event.model_construct(
+            id=event_id,
+            source="/simulation",
+            type=full_type(self.type),
+            subject=session,
+            tenantid=tenant,
+            time="2026-01-02T03:04:05.678Z",
+            actor=actor,
+            data=self.data,
+            expectedversion=self.expected_version,
+            leaseepoch=self.lease_epoch,
+            retry=retried_from is not None,
+            seenversion=retried_from,
+            correlationid=event_id,
+        )
+
 
 class Stall(NamedTuple):
     """The writer's process hangs."""
@@ -146,22 +165,7 @@ class _Handover:
 
     def event(self, is_retry: bool) -> Event:
         """The event as the door writes it; from the second hand-over on it is stamped."""
-        tenant, session = split_key(self._key)
-        return Event.model_construct(
-            id=self._id,
-            source="/simulation",
-            type=full_type(self._draft.type),
-            subject=session,
-            tenantid=tenant,
-            time="2026-01-02T03:04:05.678Z",
-            actor=self._actor,
-            data=self._draft.data,
-            expectedversion=self._draft.expected_version,
-            leaseepoch=self._draft.lease_epoch,
-            retry=is_retry,
-            seenversion=self._seen_version if is_retry else None,
-            correlationid=self._id,
-        )
+        return self._draft.event(self._id, self._actor, self._key, self._seen_version if is_retry else None)
 
     def _appended(self, offset: int) -> None:
         if self._world.chance.random() < ANSWERS_LOST:

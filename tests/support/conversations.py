@@ -96,9 +96,9 @@ async def records_of(log: MemoryLog, partition: int = PARTITION) -> list[LogReco
     return [record async for chunk in log.read(partition, start, end) for record in chunk]
 
 
-def truth_of(records: Sequence[LogRecord], partition: int = PARTITION) -> Truth:
+def truth_of(records: Sequence[LogRecord], partition: int = PARTITION, partitions: int = PARTITIONS) -> Truth:
     """The truth of records that begin at offset 0."""
-    sessions, outcomes = route(records, partition, PARTITIONS)
+    sessions, outcomes = route(records, partition, partitions)
     folds = [fold_session(key, None, mine, Stretch(0, partition, 0)) for key, mine in sessions.items()]
     rejected: dict[str, int] = {}
     for fold in folds:
