@@ -40,11 +40,11 @@ class LogHistory:
     def __init__(self, log: MemoryLog) -> None:
         self.log = log
 
-    async def records(self, key: str, first: int, until: int) -> list[LogRecord]:
+    async def records(self, key: str, first: int, until: int, limit: int | None = None) -> list[LogRecord]:
         partition = partition_of(key.encode(), IDENTITY.partitions)
         end = min(until, (await self.log.bounds(partition)).end)
         chunks = [chunk async for chunk in self.log.read(partition, first, end)]
-        return [record for chunk in chunks for record in chunk if record.key == key.encode()]
+        return [record for chunk in chunks for record in chunk if record.key == key.encode()][:limit]
 
     async def state(self, key: str, *, at_version: int | None = None, until_offset: int | None = None) -> State | None:
         state, _ = await self._replay(key, at_version, until_offset)

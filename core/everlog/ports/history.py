@@ -29,5 +29,6 @@ class History(Protocol):
     async def entries(self, key: str, first: int, last: int) -> list[TimelineEntry]:
         """Timeline entries of versions ``first`` to ``last`` inclusive, in order."""
 
-    async def records(self, key: str, first: int, until: int) -> list[LogRecord]:
-        """A session's records from offset ``first`` on and below ``until``, in order; all of them in memory."""
+    async def records(self, key: str, first: int, until: int, limit: int | None = None) -> list[LogRecord]:
+        """A session's records from offset ``first`` on and below ``until``, in order; all of them in memory, or the
+        first ``limit``."""

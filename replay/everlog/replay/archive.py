@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final
 
 from everlog.adapters.archive import ManifestStore, SegmentStore
@@ -13,6 +13,8 @@ from everlog.archive.manifest import Manifest, ManifestEntry
 from everlog.ports.log import Record
 from everlog.schemas.errors import NotFoundError
 
+WAVE_INTERVALS: Final = 4
+"""Intervals of the archive that are read at once when only the first records are wanted."""
 RELOADS: Final = 3
 """How often a newer manifest is loaded because an object was merged away meanwhile: merges are minutes apart."""
 
@@ -45,11 +47,13 @@ class ArchiveReader:
             return manifest, blooms
         raise NotFoundError(f"the archive of partition {partition} changes faster than it can be read")
 
-    async def session(self, partition: int, key: str, until: int | None, *, first: int = 0) -> tuple[list[Record], int]:
+    async def session(
+        self, partition: int, key: str, until: int | None, *, first: int = 0, limit: int | None = None
+    ) -> tuple[list[Record], int]:
         """The archived records of a session from ``first`` on and below ``until``, in order, and the offset where the
-        archive ends.
+        archive ends; with a ``limit`` at least so many of the first ones, if there are.
 
-        One parallel wave of GETs over the segments that may hold it.
+        One parallel wave of GETs over the segments that may hold it; with a ``limit`` some segments after the other.
         """
         for attempt in itertools.count(1):
             pinned = await self.pin(partition)
@@ -59,15 +63,17 @@ class ArchiveReader:
             wanted = [
                 entry for entry in manifest.segments if entry.next > first and _may_hold(entry, blooms, key, until)
             ]
+            records: list[Record] = []
             try:
-                found = await asyncio.gather(
-                    *(self._segments.read_session(entry, key, until=until) for entry in wanted)
-                )
+                for wave in _waves(wanted) if limit is not None else [wanted]:
+                    reads = (self._segments.read_session(entry, key, first=first, until=until) for entry in wave)
+                    records += itertools.chain.from_iterable(await asyncio.gather(*reads))
+                    if limit is not None and len(records) >= limit:
+                        break
             except NotFoundError:
                 if attempt == RELOADS:
                     raise
                 continue
-            records = [record for record in itertools.chain.from_iterable(found) if record.offset >= first]
             return sorted(records, key=lambda record: record.offset), manifest.next_offset
         raise AssertionError("unreachable: the loop ends by return or raise")
 
@@ -97,3 +103,11 @@ def _may_hold(entry: ManifestEntry, blooms: dict[str, bytes], key: str, until: i
     if not entry.spans(key) or (until is not None and entry.first >= until):
         return False
     return may_contain(blooms[entry.key], key)
+
+
+def _waves(entries: Sequence[ManifestEntry]) -> Iterator[list[ManifestEntry]]:
+    """Entries in order of offset, some whole intervals at a time: the parts of one stay together."""
+    ordered = sorted(entries, key=lambda entry: entry.first)
+    intervals = [list(parts) for _, parts in itertools.groupby(ordered, key=lambda entry: entry.first)]
+    for at in range(0, len(intervals), WAVE_INTERVALS):
+        yield list(itertools.chain.from_iterable(intervals[at : at + WAVE_INTERVALS]))

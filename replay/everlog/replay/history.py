@@ -58,11 +58,14 @@ class ArchiveThenLog:
         _, entries = await self._replay(key, last, None)
         return [entry for entry in entries if first <= entry.version <= last]
 
-    async def records(self, key: str, first: int, until: int) -> list[LogRecord]:
-        """A session's records from offset ``first`` on and below ``until``, in order."""
+    async def records(self, key: str, first: int, until: int, limit: int | None = None) -> list[LogRecord]:
+        """A session's records from offset ``first`` on and below ``until``, in order; all, or the first ``limit``."""
         partition = partition_of(key.encode(), self._identity.partitions)
-        archived, end = await self._archive.session(partition, key, until, first=first)
-        return [*archived, *await self._tail(partition, key, max(first, end), until)]
+        archived, end = await self._archive.session(partition, key, until, first=first, limit=limit)
+        if limit is not None and len(archived) >= limit:
+            return [*archived[:limit]]
+        left = limit - len(archived) if limit is not None else None
+        return [*archived, *await self._tail(partition, key, max(first, end), until, left)]
 
     async def _replay(
         self, key: str, at_version: int | None, until: int | None
@@ -76,8 +79,10 @@ class ArchiveThenLog:
         records: list[LogRecord] = [*archived, *await self._tail(partition, key, end, until)]
         return replay_session(key, records, era, partition, at_version=at_version)
 
-    async def _tail(self, partition: int, key: str, first: int, until: int | None) -> list[LogRecord]:
-        """The session's records that lie only on the log."""
+    async def _tail(
+        self, partition: int, key: str, first: int, until: int | None, limit: int | None = None
+    ) -> list[LogRecord]:
+        """The session's records that lie only on the log; all, or the first ``limit``."""
         if until is not None and until <= first:
             return []
         raw = key.encode()
@@ -91,10 +96,12 @@ class ArchiveThenLog:
                 async for records in self._log.read(partition, position, stop):
                     found += [record for record in records if record.key == raw]
                     position = records[-1].offset + 1
+                    if limit is not None and len(found) >= limit:
+                        return found[:limit]
             except OffsetTrimmedError:
                 newer, archived_end = await self._archive.session(partition, key, stop)
                 found += [record for record in newer if record.offset >= position]
                 position = max(position, archived_end)
                 if position == before:
                     raise
-        return found
+        return found[:limit]

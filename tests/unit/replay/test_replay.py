@@ -71,6 +71,8 @@ async def assert_whole(moment: Past) -> None:
         for first, until in ((0, 1_000), (5, 20), (20, 21), (30, 30)):
             mine = [one for one in moment.records[first:until] if one.key == key.encode()]
             assert await history.records(key, first, until) == mine
+            for limit in (1, 4):
+                assert await history.records(key, first, until, limit) == mine[:limit]
     assert [one async for chunk in history.partition(PARTITION, 0) for one in chunk] == moment.records
 
 
