@@ -17,7 +17,7 @@ class ProjectorSettings(RoomSettings):
     session_timeout_s: float = Field(
         default=30.0, ge=6, le=300, description="A worker that is silent for so long loses its partitions"
     )
-    cached_sessions: int = Field(default=20_000, ge=1, description="Per worker; about 10 KB each")
+    cached_sessions: int = Field(default=20_000, ge=1, description="Per partition, and at most 64 MiB of them")
     request_poll_ms: int = Field(default=100, ge=10, le=60_000, description="How often requests are looked for")
     metrics_port: int | None = Field(default=None, ge=1, le=65_535, description="Of the probes; None = none")
     metrics_host: str = "127.0.0.1"
