@@ -12,6 +12,7 @@ from everlog.adapters.memory.hot import MemoryHotStore
 from everlog.adapters.memory.log import MemoryLog
 from everlog.adapters.memory.objects import MemoryObjectStore
 from everlog.adapters.memory.warm import MemoryWarmStore
+from everlog.archiver.measuring import ArchiveMeter
 from everlog.archiver.proving import Prover
 from everlog.archiver.sealing import Sealer
 from everlog.archiver.service import Archiver
@@ -118,6 +119,7 @@ class World:
             sealer=Sealer(log, manifests, segments, chosen, self.clock),
             prover=Prover(log, manifests, segments, self.clock),
             trimmer=Trimmer(log, log, watch.over(self.control), [watch.over(self.warm)], self.clock),
+            meter=ArchiveMeter(log, self.clock),
             settings=chosen,
             writer=writer,
         )

@@ -10,11 +10,13 @@ import structlog
 
 from everlog.adapters.archive import Claim, ManifestStore
 from everlog.archiver import metrics
+from everlog.archiver.measuring import ArchiveMeter
 from everlog.archiver.proving import Prover
 from everlog.archiver.sealing import Sealer
 from everlog.archiver.settings import ArchiverSettings
 from everlog.archiver.trimming import Trim, Trimmer
 from everlog.ports.log import Bounds, LogIdentity, LogReader
+from everlog.runtime.metrics import count_retry
 from everlog.schemas.errors import FencedWriterError, LogLostError, OffsetTrimmedError, UnavailableError
 
 _log = structlog.get_logger(__name__)
@@ -46,12 +48,13 @@ class Archiver:
         sealer: Sealer,
         prover: Prover,
         trimmer: Trimmer,
+        meter: ArchiveMeter,
         settings: ArchiverSettings,
         writer: str,
     ) -> None:
         self._identity, self._log, self._manifests = identity, log, manifests
         self._sealer, self._prover, self._trimmer = sealer, prover, trimmer
-        self._settings, self._writer = settings, writer
+        self._meter, self._settings, self._writer = meter, settings, writer
         self._claims: dict[int, Claim] = {}
         self._pending_since: dict[int, float] = {}
 
@@ -65,7 +68,10 @@ class Archiver:
                 await self.seal(everything=False)
                 await self.prove()
                 await self.trim(window_s=self._settings.log_window_s)
+                await self._meter.measure({partition: claim.manifest for partition, claim in self._claims.items()})
             except (UnavailableError, FencedWriterError) as error:
+                if isinstance(error, UnavailableError):
+                    count_retry(error)
                 _log.warning("archiving waits", error=str(error))
                 self._claims.clear()
             await asyncio.sleep(self._settings.cycle_s)

@@ -21,6 +21,7 @@ from everlog.adapters.redis import RedisHotStore
 from everlog.adapters.redis.connection import Client as RedisClient
 from everlog.adapters.redis.connection import connect as connect_redis
 from everlog.adapters.s3 import S3ObjectStore
+from everlog.archiver.measuring import ArchiveMeter
 from everlog.archiver.proving import Prover
 from everlog.archiver.sealing import Sealer
 from everlog.archiver.service import Archiver
@@ -99,6 +100,7 @@ class Stores:
             sealer=Sealer(self.log, self.manifests, self.segments, settings, now_ms),
             prover=Prover(self.log, self.manifests, self.segments, now_ms),
             trimmer=Trimmer(self.log, KafkaTrimmer(self.settings.kafka), self.control, generations, now_ms),
+            meter=ArchiveMeter(self.log, now_ms),
             settings=settings,
             writer=new_id(),
         )

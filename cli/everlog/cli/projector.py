@@ -11,14 +11,17 @@ from everlog.adapters.kafka.topic import check_topic
 from everlog.cli.composition import Stores, StoreSettings, now_ms, open_stores, reader_name
 from everlog.cli.services import probes, until_signalled
 from everlog.projector.hot import HotSide
+from everlog.projector.lag import LagMeter
 from everlog.projector.projection import Projection
 from everlog.projector.redriving import Redriver
 from everlog.projector.refilling import Refiller
 from everlog.projector.requests import RequestRunner
 from everlog.projector.retrying import Retries
 from everlog.projector.settings import ProjectorSettings
+from everlog.projector.tracing import TracedSink
 from everlog.projector.worker import ProjectorWorker
 from everlog.runtime.admission import check_generation
+from everlog.runtime.logging import always
 from everlog.runtime.readers import announcing
 
 
@@ -65,13 +68,14 @@ async def compose(stores: Stores, generation: int, settings: ProjectorSettings) 
         brokers=kafka.brokers,
         topic=kafka.topic_name,
         group=f"everlog-g{generation}",
-        sink=projection,
+        sink=TracedSink(projection, generation),
         instance_id=settings.instance_id,
         security=security_arguments(kafka),
         session_timeout_s=settings.session_timeout_s,
     )
     requests = RequestRunner(projection, redriver, control, generation, poll_s)
-    return ProjectorService(projection, worker, [requests.run, redriver.run, Refiller(projection).run])
+    meter = LagMeter(stores.log, lambda: {owned.partition: owned.watermark for owned in projection.owned.values()})
+    return ProjectorService(projection, worker, [requests.run, redriver.run, Refiller(projection).run, meter.run])
 
 
 async def run_projector(generation: int | None) -> None:
@@ -80,6 +84,7 @@ async def run_projector(generation: int | None) -> None:
     await check_topic(stores_settings.kafka)
     async with open_stores(stores_settings) as stores:
         folded = settings.generation or (await stores.control.live()).generation
+        always(generation=folded)
         check_generation(await stores.control.generations(), folded)
         reader = reader_name(f"projector/g{folded}", settings.instance_id)
         async with announcing(stores.control, reader, now_ms):

@@ -70,12 +70,17 @@ def projector(
 ) -> None:
     """Run a projector worker: folds the log into Redis and MongoDB."""
     from everlog.cli.projector import run_projector
+    from everlog.runtime import tracing
     from everlog.runtime.collector import relax_collector
     from everlog.runtime.logging import configure
 
     configure("projector")
+    tracing.configure("projector")
     relax_collector()
-    asyncio.run(run_projector(generation))
+    try:
+        asyncio.run(run_projector(generation))
+    finally:
+        tracing.end()
 
 
 def archiver() -> None:

@@ -5,13 +5,27 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Final
+from typing import Any, Final
 
 import orjson
 import structlog
 
 CHATTY: Final = ("faust", "mode", "aiokafka", "botocore", "urllib3")
 """Libraries that tell every step at level INFO; their warnings stay."""
+
+OWN_EXTRAS: Final = ("trace_id",)
+"""What our own lines by the standard library carry beside their message."""
+
+_facts: dict[str, str | int] = {}
+
+
+def always(**facts: str | int) -> None:
+    """Say these facts of the process in every line from now on, whichever thread writes it."""
+    _facts.update(facts)
+
+
+def _add_facts(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {**_facts, **event}
 
 
 def configure(service: str, *, level: str = "INFO", for_people: bool | None = None) -> None:
@@ -21,6 +35,7 @@ def configure(service: str, *, level: str = "INFO", for_people: bool | None = No
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_facts,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -41,7 +56,7 @@ def configure(service: str, *, level: str = "INFO", for_people: bool | None = No
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(OWN_EXTRAS), *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
@@ -50,4 +65,5 @@ def configure(service: str, *, level: str = "INFO", for_people: bool | None = No
     root.setLevel(level)
     for name in CHATTY:  # on the command line our own error says it all
         logging.getLogger(name).setLevel(logging.CRITICAL if for_people else logging.WARNING)
-    structlog.contextvars.bind_contextvars(service=service)
+    _facts.clear()
+    always(service=service)

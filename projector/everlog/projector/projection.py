@@ -47,6 +47,7 @@ from everlog.projector.hot import HotSide
 from everlog.projector.ports import ResumeError
 from everlog.projector.retrying import Retries, one_deadline
 from everlog.projector.stores import PatientWarmStore
+from everlog.projector.tracing import note_batch, stage
 from everlog.schemas.errors import IntegrityError, OffsetTrimmedError, UnavailableError
 
 MOVED_BASE_ROUNDS: Final = 3
@@ -191,12 +192,12 @@ class Projection:
     async def _apply(self, owned: OwnedPartition, records: Sequence[LogRecord]) -> None:
         era, partition, first = self.identity.era, owned.partition, owned.watermark
         stretch = Stretch(era, partition, first)
-        with metrics.batch_seconds.labels("load").time():
+        with stage("load"):
             sessions, outcomes = route(records, partition, self.identity.partitions)
             loaded = await self.load(owned, list(sessions))
-        with metrics.batch_seconds.labels("fold").time():
+        with stage("fold"):
             folds = await self._fold(sessions, loaded, stretch)
-        with metrics.batch_seconds.labels("warm").time():
+        with stage("warm"):
             written, folds = await self._store(owned, folds, loaded, sessions, stretch)
             for fold in folds:
                 outcomes += fold.outcomes
@@ -204,7 +205,7 @@ class Projection:
             batch = ClosedBatch(era, partition, first, first + len(records), packed)
             if not await self.warm.close_batch(batch):
                 raise ResumeError(f"partition {partition}: somebody else moved the watermark {first}")
-        with metrics.batch_seconds.labels("hot").time():
+        with stage("hot"):
             final = {**loaded, **written}
             stored = [(final[fold.key].stored, fold.entries) for fold in folds if fold.key in final]
             hot_writes = [HotWrite(document, entries) for document, entries in stored if document.state is not None]
@@ -213,7 +214,7 @@ class Projection:
         for key, document in final.items():
             owned.cache.put(key, document)
             owned.note(document.stored)
-        _count(packed)
+        note_batch(len(sessions), _count(packed))
 
     async def load(self, owned: OwnedPartition, keys: Sequence[str]) -> dict[str, Loaded]:
         """The documents of sessions; taken out of the cache."""
@@ -313,14 +314,14 @@ def _resuming(stretch: Stretch) -> Iterator[None]:
         raise ResumeError(f"partition {stretch.partition}: somebody else went on: {error}") from error
 
 
-def _count(packed: Sequence[int]) -> None:
+def _count(packed: Sequence[int]) -> Mapping[str, int]:
     metrics.events_total.inc(len(packed))
     metrics.last_flush_seconds.set(time.time())
-    count_verdicts(packed)
+    return count_verdicts(packed)
 
 
-def count_verdicts(packed: Sequence[int]) -> None:
-    """Count what the log's order made of records."""
+def count_verdicts(packed: Sequence[int]) -> Mapping[str, int]:
+    """Count what the log's order made of records; returns how often each verdict came."""
     verdicts: dict[str, int] = {}
     for outcome in packed:
         verdict = unpack(outcome)
@@ -328,3 +329,4 @@ def count_verdicts(packed: Sequence[int]) -> None:
         verdicts[name] = verdicts.get(name, 0) + 1
     for name, count in verdicts.items():
         metrics.verdicts_total.labels(name).inc(count)
+    return verdicts
