@@ -9,15 +9,17 @@ are values in ``everlog.domain``, and become errors only at the SDK.
     │   ├── LimitExceededError         too large; names the limit and the actual size
     │   └── ConfigurationError         settings, all wrong ones at once
     ├── UnavailableError           a dependency does not answer; try later
-    │   └── UnknownOutcomeError        it was asked to write and may have done so
+    │   ├── UnknownOutcomeError        it was asked to write and may have done so
+    │   └── RateLimitedError           too many requests at once; nothing was done
     ├── NotFoundError              no such session, event or object
     ├── ConflictError              the session or object is not as expected
     │   ├── AlreadyExistsError
     │   ├── VersionConflictError
     │   ├── KeyConflictError
     │   ├── FencedError
+    │   ├── LeaseHeldError             the lease is held; names its epoch
     │   ├── FencedWriterError          another process took over an archive
-    │   ├── ClosedError / DormantError
+    │   ├── ClosedError / DormantError / ErasedError
     │   ├── UnknownReferenceError / IdempotencyKeyReusedError / RetryExpiredError
     │   └── RejectedError              any other verdict of the law
     ├── DeniedError                not allowed
@@ -108,6 +110,12 @@ class UnknownOutcomeError(UnavailableError):
     """
 
 
+class RateLimitedError(UnavailableError):
+    """Too many requests: nothing was done, and the same request may be sent again after ``retry_after_s``."""
+
+    exit_code = 75
+
+
 class NotFoundError(EverlogError):
     """There is no such session, event or object."""
 
@@ -151,6 +159,19 @@ class FencedError(ConflictError):
     """The writer's lease epoch is not the one that is held."""
 
 
+class LeaseHeldError(ConflictError):
+    """The lease is held under ``epoch``: by another process of the same participant, or by one that died just now.
+
+    ``epoch`` is 0 where it is not known.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, *, epoch: int = 0) -> None:
+        super().__init__(message, hint="Wait until it lapses, or take it over where its holder is known to be dead")
+        self.epoch = epoch
+
+
 class FencedWriterError(ConflictError):
     """Another writer took over a partition's archive; this one must stop writing it."""
 
@@ -161,6 +182,10 @@ class ClosedError(ConflictError):
 
 class DormantError(ConflictError):
     """The session is suspended; resume it first."""
+
+
+class ErasedError(ConflictError):
+    """The session was erased: its content is gone for ever, and nothing can be appended to it."""
 
 
 class UnknownReferenceError(ConflictError):

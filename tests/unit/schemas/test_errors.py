@@ -11,6 +11,7 @@ from everlog.schemas.errors import (
     EverlogError,
     InvalidEventError,
     KeyConflictError,
+    LeaseHeldError,
     LimitExceededError,
     OffsetTrimmedError,
     ParkedError,
@@ -72,6 +73,7 @@ def test_errors_carry_fields() -> None:
     assert (trimmed.partition, trimmed.offset, trimmed.start, trimmed.retryable) == (3, 10, 20, True)
     assert RejectedError("fenced", "refused").reason == "fenced"
     assert ParkedError("parked", version=4).version == 4
+    assert (LeaseHeldError("held", epoch=4).epoch, LeaseHeldError("held").epoch) == (4, 0)
 
 
 def test_a_write_of_unknown_outcome_may_be_repeated() -> None:
