@@ -33,6 +33,15 @@ PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1000
 """Events of a timeline page."""
 
+MESSAGES_DEFAULT: Final = 50
+MESSAGES_MAX: Final = 500
+"""Messages of a page."""
+LISTED_DEFAULT: Final = 50
+LISTED_MAX: Final = 200
+"""Sessions, or interrupts' sessions, of a page."""
+DELTA_CHARACTERS: Final = 8192
+"""Text of one delta: more than a model says at once; larger pieces belong into events."""
+
 Tier = Literal["hot", "warm", "cold"]
 ShortType = Annotated[
     str,
@@ -171,6 +180,106 @@ class TimelinePage(_Answer):
 
     events: list[TimelineEvent]
     next: str | None = None
+
+
+class ToolCallAnswer(_Answer):
+    """The tool call that a message is part of: of role ``assistant`` its request, of role ``tool`` its result."""
+
+    tool_call: str
+    name: str | None = Field(default=None, description="The tool; None where the request was not found")
+    arguments: JsonValue = None
+    status: Literal["requested", "completed", "failed"]
+    error: dict[str, JsonValue] | None = Field(default=None, description="Why it failed")
+
+
+class MessageAnswer(_Answer):
+    """A message as it should be seen now; ``version`` and ``index`` name it, ``index`` only where a batch holds it.
+
+    A summary has role ``system``; its version is that of the event that brought it.
+    """
+
+    version: int
+    index: int | None = None
+    role: str
+    author: str
+    parts: JsonValue = Field(description="A list of parts, or their encrypted form; an empty list once redacted")
+    run: str | None = None
+    reply_to: dict[str, int] | None = None
+    recorded_at: str
+    edited: bool = False
+    redacted: bool = False
+    summary: bool = False
+    tool_call: ToolCallAnswer | None = None
+
+
+class MessagesPage(_Answer):
+    """Messages, oldest first; ``next`` is the ``before`` of the page of older ones, None at the beginning.
+
+    A page may hold fewer messages than asked for, even none, while ``next`` leads on; and a few more, so that a call
+    and its result stay together.
+    """
+
+    messages: list[MessageAnswer]
+    next: str | None = None
+
+
+class ListedSession(_Answer):
+    """A session as a list shows it; one that is only a stub has neither title nor times."""
+
+    session: str
+    version: int
+    status: str
+    title: JsonValue = Field(default=None, description="Text, or its encrypted form")
+    labels: dict[str, JsonValue] = Field(default_factory=dict, description="Texts, or their encrypted forms")
+    owner: str | None = None
+    interrupts: list[str] = Field(default_factory=list, description="Those that are pending")
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+class SessionsPage(_Answer):
+    """Sessions, the latest updated first; ``next`` is the ``cursor`` of the next page, None at the end."""
+
+    sessions: list[ListedSession]
+    next: str | None = None
+
+
+class InterruptAnswer(_Answer):
+    """An interrupt that is pending; what is None was not found among the session's newest events."""
+
+    session: str
+    interrupt: str
+    version: int | None = None
+    reason: str | None = None
+    message: JsonValue = Field(default=None, description="Text, or its encrypted form")
+    response_schema: dict[str, JsonValue] | None = None
+    tool_call: str | None = None
+    expires_at: str | None = None
+    raised_by: str | None = None
+    raised_at: str | None = None
+
+
+class InterruptsPage(_Answer):
+    """Pending interrupts of several sessions; ``next`` is the ``cursor`` of the next page, None at the end."""
+
+    interrupts: list[InterruptAnswer]
+    next: str | None = None
+
+
+class DeltaRequest(_Request):
+    """A piece of what a run is about to say: shown to those who follow now, and kept nowhere."""
+
+    run: Identifier
+    seq: int = Field(ge=0, le=limits.SAFE_INTEGER, description="Counts the deltas of the run")
+    text: str = Field(min_length=1, max_length=DELTA_CHARACTERS)
+
+
+class DeltaFrame(DeltaRequest):
+    """The data of a frame ``delta`` on a stream."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    participant: str = Field(description="Who said it")
 
 
 class Problem(BaseModel):
