@@ -15,7 +15,7 @@ from everlog.ports.log import LogIdentity
 REQUEST_SESSIONS = 500
 """Sessions of one request at most: it is carried out between two batches, in well under a second."""
 
-RequestKind = Literal["evict_timeline", "evict_session", "rehydrate", "redrive"]
+RequestKind = Literal["evict_timeline", "evict_session", "rehydrate", "redrive", "repair"]
 
 
 class Live(msgspec.Struct, frozen=True):

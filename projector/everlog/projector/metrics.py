@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
+
 from prometheus_client import Counter, Gauge, Histogram
 
+from everlog.domain.verdicts import unpack
 from everlog.runtime.metrics import breaker_state, log_end_offset, log_start_offset, retries_total
 
 __all__ = [
     "batch_seconds",
     "breaker_state",
+    "count_batch",
+    "count_verdicts",
+    "divergences_total",
     "events_total",
     "evictions_total",
     "hot_failures_total",
@@ -37,6 +44,28 @@ batch_seconds = Histogram(
 )
 rehydrate_seconds = Histogram("everlog_rehydrate_seconds", "Time to bring a stub's state back")
 evictions_total = Counter("everlog_evictions_total", "Sessions whose entries or state left the warm store", ["kind"])
+divergences_total = Counter(
+    "everlog_divergences_total", "Sessions whose stored form was not what history gives", ["found"]
+)
 hot_failures_total = Counter("everlog_projector_hot_failures_total", "Batches whose hot write failed")
 parked_sessions = Gauge("everlog_parked_sessions", "Sessions of this worker whose fold raised; cold ones do not count")
 parked_oldest_seconds = Gauge("everlog_parked_oldest_seconds", "For how long the oldest of them has waited; 0 = none")
+
+
+def count_batch(packed: Sequence[int]) -> Mapping[str, int]:
+    """A batch was stored: count its records and what became of them; returns how often each verdict came."""
+    events_total.inc(len(packed))
+    last_flush_seconds.set(time.time())
+    return count_verdicts(packed)
+
+
+def count_verdicts(packed: Sequence[int]) -> Mapping[str, int]:
+    """Count what the log's order made of records; returns how often each verdict came."""
+    verdicts: dict[str, int] = {}
+    for outcome in packed:
+        verdict = unpack(outcome)
+        name = type(verdict).__name__.lower() if verdict is not None else "none"
+        verdicts[name] = verdicts.get(name, 0) + 1
+    for name, count in verdicts.items():
+        verdicts_total.labels(name).inc(count)
+    return verdicts

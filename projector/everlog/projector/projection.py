@@ -3,7 +3,7 @@
 The order of a batch, and why:
 
  1. The batch must begin at the watermark, and is routed to its sessions.
- 2. Their documents come from the cache or, in bulk, from the warm store.
+ 2. Their documents come from the cache or, in bulk, from the warm store; a damaged one is rebuilt from history.
  3. Each session's records are judged and folded. One whose fold raises is loaded again, for its state was changed in
     place, and parked; the records of a parked session are passed over, and so are those of a stub, whose state comes
     back in the background: no session stops another.
@@ -26,25 +26,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import structlog
 
 from everlog.domain.fold import FoldRaisedError, ForgottenOutcomesError, SessionFold, Stretch, route
-from everlog.domain.parking import fold_on, park
+from everlog.domain.parking import fold_on, park_raised
 from everlog.domain.record import LogRecord
-from everlog.domain.stored import Loaded, Parked, StoredSession
-from everlog.domain.verdicts import unpack
+from everlog.domain.stored import Base, Loaded, Parked, StoredSession
 from everlog.ports.history import History
 from everlog.ports.hot import HotWrite, Outcomes
 from everlog.ports.log import LogIdentity, LogReader
-from everlog.ports.warm import ClosedBatch, SessionWrite, WarmStore, Written
+from everlog.ports.warm import ClosedBatch, DamagedDocumentsError, SessionWrite, WarmStore, Written
 from everlog.projector import metrics
 from everlog.projector.cache import StateCache
 from everlog.projector.hot import HotSide
 from everlog.projector.ports import ResumeError
+from everlog.projector.rebuilding import Rebuild
 from everlog.projector.retrying import Retries, one_deadline
 from everlog.projector.stores import PatientWarmStore
 from everlog.projector.tracing import note_batch, stage
@@ -52,6 +51,8 @@ from everlog.schemas.errors import IntegrityError, OffsetTrimmedError, Unavailab
 
 MOVED_BASE_ROUNDS: Final = 3
 """How often a batch is folded again onto a moved base before the watermark is read anew: a zombie moves it once."""
+REBUILD_ROUNDS: Final = 3
+"""How often documents are found damaged, and rebuilt, in a row: once, or their store does not keep what it is given."""
 BATCH_RECORDS_MAX: Final = 5_000
 """The largest batch, a chunk of history: so far before the watermark the last one may have begun."""
 CONCURRENT_REFRESHES: Final = 8
@@ -97,9 +98,10 @@ class Projection:
         cached_sessions: int,
         mongodb: Retries,
     ) -> None:
-        """``mongodb`` makes the calls of ``warm``."""
+        """``mongodb`` makes the calls of ``warm``; ``archive`` those of ``history``."""
         self.identity, self.hot, self.history = identity, hot, history
         self.warm = PatientWarmStore(warm, mongodb)
+        self.archive = Retries("archive")
         self._log, self._kafka, self._cached_sessions = log, Retries("kafka"), cached_sessions
         self.owned: dict[int, OwnedPartition] = {}
 
@@ -174,7 +176,7 @@ class Projection:
                 _log.warning("the last batch cannot be read", partition=partition, error=str(error))
                 await self.hot.begin_anew()
                 return
-            loaded = await self.warm.load(keys)
+            loaded = await self.stored(partition, watermark, list(keys))
             stored = [document.stored for document in loaded.values() if document.stored.state is not None]
             writes = [HotWrite(document, ()) for document in stored if document.offset < watermark]
             if writes:
@@ -214,21 +216,48 @@ class Projection:
         for key, document in final.items():
             owned.cache.put(key, document)
             owned.note(document.stored)
-        note_batch(len(sessions), _count(packed))
+        note_batch(len(sessions), metrics.count_batch(packed))
 
     async def load(self, owned: OwnedPartition, keys: Sequence[str]) -> dict[str, Loaded]:
         """The documents of sessions; taken out of the cache."""
         taken = {key: owned.cache.take(key) for key in keys}
         documents = {key: loaded for key, loaded in taken.items() if loaded is not None}
         missing = [key for key in keys if key not in documents]
-        return documents | await self.warm.load(missing)
+        return documents | await self.stored(owned.partition, owned.watermark, missing)
+
+    async def stored(self, partition: int, watermark: int, keys: Sequence[str]) -> dict[str, Loaded]:
+        """The documents of sessions as they lie in the warm store; damaged ones are rebuilt before."""
+        for _ in range(REBUILD_ROUNDS):
+            try:
+                return await self.warm.load(keys)
+            except DamagedDocumentsError as error:
+                for key, base in error.damaged.items():
+                    await self._rebuild(partition, watermark, key, base)
+        raise ResumeError(f"partition {partition}: documents are damaged again as soon as they are rebuilt")
+
+    async def _rebuild(self, partition: int, watermark: int, key: str, base: Base) -> None:
+        """Write what history gives below the watermark onto a damaged document; the batches bring the rest again."""
+        _log.error("a warm document is damaged, it is rebuilt from history", session=key, partition=partition)
+        metrics.divergences_total.labels("damaged").inc()
+        rebuild = self.rebuild(key, partition)
+        await rebuild.advance(watermark)
+        document = rebuild.document or StoredSession(key, self.identity.era, partition, watermark - 1, None)
+        document.revision = base.revision + 1
+        await self.write([SessionWrite(document, base)])
+        await self.hot.drop([key])
+
+    def rebuild(self, key: str, partition: int) -> Rebuild:
+        """A session that is to be folded from its first record on."""
+        return Rebuild(key, self.identity.era, partition, self.warm, self.history, self.archive)
 
     async def tail(self, partition: int, key: str, first: int, until: int) -> list[LogRecord]:
         """A session's records from ``first`` on and below ``until`` that are on the log still."""
         if first >= until:
             return []
-        chunks = [chunk async for chunk in self._log.read(partition, first, until)]
-        return [record for chunk in chunks for record in chunk if record.key == key.encode()]
+        found: list[LogRecord] = []
+        async for records in self._log.read(partition, first, until):
+            found += [record for record in records if record.key == key.encode()]
+        return found
 
     async def _fold(
         self, sessions: Mapping[str, Sequence[LogRecord]], loaded: dict[str, Loaded], stretch: Stretch
@@ -254,9 +283,9 @@ class Projection:
         """Park a session at the record that cannot be folded, or at an earlier one if its base has moved."""
         for _ in range(MOVED_BASE_ROUNDS):
             loaded.pop(key, None)
-            loaded |= await self.warm.load([key])
+            loaded |= await self.stored(stretch.partition, stretch.watermark, [key])
             try:
-                return park(key, loaded.get(key), records, stretch, error.offset, error.reason)
+                return park_raised(key, loaded.get(key), records, stretch, error)
             except FoldRaisedError as another:
                 error = another
         raise ResumeError(f"partition {stretch.partition}: the fold of {key} raises elsewhere each time")
@@ -312,21 +341,3 @@ def _resuming(stretch: Stretch) -> Iterator[None]:
         yield
     except ForgottenOutcomesError as error:
         raise ResumeError(f"partition {stretch.partition}: somebody else went on: {error}") from error
-
-
-def _count(packed: Sequence[int]) -> Mapping[str, int]:
-    metrics.events_total.inc(len(packed))
-    metrics.last_flush_seconds.set(time.time())
-    return count_verdicts(packed)
-
-
-def count_verdicts(packed: Sequence[int]) -> Mapping[str, int]:
-    """Count what the log's order made of records; returns how often each verdict came."""
-    verdicts: dict[str, int] = {}
-    for outcome in packed:
-        verdict = unpack(outcome)
-        name = type(verdict).__name__.lower() if verdict is not None else "none"
-        verdicts[name] = verdicts.get(name, 0) + 1
-    for name, count in verdicts.items():
-        metrics.verdicts_total.labels(name).inc(count)
-    return verdicts

@@ -1,12 +1,14 @@
 """Redrive: a parked session is folded on with the code of today, and a cold one gets its state back.
 
-Archive and log are read beside the batches of the partition; only what is written then holds its lock. In order:
+Archive and log are read beside the batches of the partition; only what is written then holds its lock. In order, for
+``PART_RECORDS`` of what was passed over at a time:
 
- 1. Without the lock: the document, the state of a stub from the archive, the records that were passed over.
- 2. With the lock: the document again, and from the log what was passed over meanwhile. All of it is folded.
+ 1. Without the lock: the document, the state of a stub from the archive, the next records that were passed over.
+ 2. With the lock: the document again, and behind the last of them from the log what was passed over meanwhile. All of
+    it is folded; while more wait, the session stays parked, at the first of those.
  3. Entries and rejections are inserted, the document is written onto its base, the hot store gets it: as in a batch.
     A base that has moved means that another owner was here; nothing is done then.
- 4. Without the lock: the outcomes are published one by one, for those who still wait.
+ 4. In the end, without the lock: the newest outcomes are published one by one, for those who still wait.
 
 A crash before the document's write changes nothing, one after it leaves a session that goes on: batches that come
 again find its outcomes in the document, readers that find it parked in the hot store look in the warm one.
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
@@ -31,9 +34,9 @@ from everlog.domain.verdicts import PENDING
 from everlog.ports.hot import HotWrite, Outcomes
 from everlog.ports.warm import SessionWrite
 from everlog.projector import metrics
-from everlog.projector.projection import OwnedPartition, Projection, count_verdicts
+from everlog.projector.projection import OwnedPartition, Projection
+from everlog.projector.rebuilding import PART_RECORDS
 from everlog.projector.rehydration import rehydrate
-from everlog.projector.retrying import Retries
 
 CONCURRENT_RETURNS: Final = 8
 """Cold sessions that are read from the archive at once: hides its latency, and bounds what is in memory."""
@@ -66,7 +69,6 @@ class Redriver:
         """``now_ms`` tells the time, milliseconds since 1970; every ``poll_s`` cold sessions are looked for."""
         self._projection, self._poll_s = projection, poll_s
         self._now_ms, self._monotonic_s = now_ms, monotonic_s
-        self._archive = Retries("archive")
         self._places = asyncio.Semaphore(CONCURRENT_RETURNS)
         self._returning: dict[str, asyncio.Task[None]] = {}
         self._failed: dict[str, _Failed] = {}
@@ -97,43 +99,55 @@ class Redriver:
     async def redrive(self, owned: OwnedPartition, key: str) -> bool:
         """Fold a parked session on, in the order above; True if it is parked no more.
 
-        Raises ``EverlogError`` when it cannot be read or written: it stays as it is then.
+        Raises ``EverlogError`` when it cannot be read or written: it stays as far as it has come then.
         """
-        loaded = await self._load(key)
+        told: deque[tuple[int, int]] = deque(maxlen=PUBLISHED_MAX)
+        try:
+            while (goes_on := await self._part(owned, key, told)) is None:
+                pass
+        finally:
+            era, partition = self._projection.identity.era, owned.partition
+            await self._projection.hot.publish([Outcomes(era, partition, offset, [packed]) for offset, packed in told])
+        return goes_on
+
+    async def _part(self, owned: OwnedPartition, key: str, told: deque[tuple[int, int]]) -> bool | None:
+        """One part, its outcomes added to those to tell; whether the session goes on, None while more waits."""
+        loaded = await self._load(owned, key)
         if loaded is None or loaded.stored.parked is None:
             await self._forget(owned, key)
             return False
-        parked, history = loaded.stored.parked, self._projection.history
-        state = (await self._archive(partial(rehydrate, loaded, history))).stored.state
-        records = await self._archive(partial(history.records, key, parked.offset, parked.seen + 1))
+        parked, history, archive = loaded.stored.parked, self._projection.history, self._projection.archive
+        state = (await archive(partial(rehydrate, loaded, history))).stored.state
+        records = await archive(partial(history.records, key, parked.offset, parked.seen + 1, PART_RECORDS + 1))
         async with owned.lock:
             if self._projection.owned.get(owned.partition) is not owned:
                 return False
             fold = await self._write(owned, key, parked, state, records)
         if fold is None or fold.document is None:
             return False
-        told = [(offset, packed) for offset, packed in fold.outcomes if packed != PENDING]
-        count_verdicts([packed for _, packed in told])
-        era, partition = fold.document.era, owned.partition
-        await self._projection.hot.publish(
-            [Outcomes(era, partition, offset, [packed]) for offset, packed in told[-PUBLISHED_MAX:]]
-        )
-        return fold.document.parked is None
+        outcomes = [(offset, packed) for offset, packed in fold.outcomes if packed != PENDING]
+        metrics.count_verdicts([packed for _, packed in outcomes])
+        told += outcomes
+        waits = fold.document.parked
+        more = waits is not None and len(records) > PART_RECORDS and waits.offset == records[-1].offset
+        return None if more else waits is None
 
     async def _write(
         self, owned: OwnedPartition, key: str, parked: Parked, state: State | None, records: list[LogRecord]
     ) -> SessionFold | None:
         """Steps 2 and 3; None when there is nothing to do, or somebody else has done it."""
         owned.cache.take(key)
-        loaded = await self._load(key)
+        loaded = await self._load(owned, key)
         now = loaded.stored.parked if loaded is not None else None
         if loaded is None or now is None or (now.offset, now.reason) != (parked.offset, parked.reason):
             return None
         if loaded.stored.stub is not None:
             loaded.stored.state, loaded.stored.stub = state, None
-        meanwhile = await self._projection.tail(owned.partition, key, parked.seen + 1, now.seen + 1)
+        is_part = len(records) > PART_RECORDS
+        if not is_part:
+            records += await self._projection.tail(owned.partition, key, parked.seen + 1, now.seen + 1)
         stretch = Stretch(loaded.stored.era, owned.partition, owned.watermark)
-        fold = redriven(key, loaded, [*records, *meanwhile], stretch)
+        fold = redriven(key, loaded, records, stretch, is_part=is_part)
         if fold.document is None:
             return fold
         await self._projection.insert([fold])
@@ -149,12 +163,12 @@ class Redriver:
     async def _forget(self, owned: OwnedPartition, key: str) -> None:
         """Somebody else has folded it on: look again while no batch may park it."""
         async with owned.lock:
-            loaded = await self._load(key)
+            loaded = await self._load(owned, key)
             if loaded is None or loaded.stored.parked is None:
                 owned.parked.pop(key, None)
 
-    async def _load(self, key: str) -> Loaded | None:
-        return (await self._projection.warm.load([key])).get(key)
+    async def _load(self, owned: OwnedPartition, key: str) -> Loaded | None:
+        return (await self._projection.stored(owned.partition, owned.watermark, [key])).get(key)
 
     def _begin(self) -> None:
         """Begin to bring back every cold session that is due and is not on its way."""

@@ -1,14 +1,19 @@
-"""Bringing the state of a stub back, from the archive."""
+"""Stubs of states, and bringing the state of a stub back, from the archive."""
 
 from __future__ import annotations
 
 import time
 
-from everlog.domain.state import state_hash
-from everlog.domain.stored import Loaded
+from everlog.domain.state import State, state_hash
+from everlog.domain.stored import Loaded, Stub
 from everlog.ports.history import History
 from everlog.projector import metrics
 from everlog.schemas.errors import IntegrityError
+
+
+def stub_of(state: State) -> Stub:
+    """What stays of a session whose state leaves."""
+    return Stub(state.version, state.standing.status, state.view.labels, state_hash(state))
 
 
 async def rehydrate(loaded: Loaded, history: History) -> Loaded:

@@ -1,4 +1,4 @@
-"""Requests: eviction, rehydration and redrive, carried out by the owner of a partition between two batches."""
+"""Requests: eviction, rehydration, redrive and repair, carried out by a partition's owner between two batches."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from typing import Final
 import msgspec
 import structlog
 
-from everlog.domain.state import state_hash
-from everlog.domain.stored import Loaded, StoredSession, Stub
+from everlog.domain.stored import Loaded, StoredSession
 from everlog.ports.control import ControlStore, Request
 from everlog.ports.hot import HotWrite
 from everlog.ports.warm import SessionWrite
 from everlog.projector import metrics
 from everlog.projector.projection import OwnedPartition, Projection
 from everlog.projector.redriving import Redriver
-from everlog.projector.rehydration import rehydrate
+from everlog.projector.rehydration import rehydrate, stub_of
+from everlog.projector.repairing import Repairer
 from everlog.schemas.errors import EverlogError, UnavailableError
 
 PAGE_ENTRIES: Final = 1_000
 """Timeline entries that are looked at together when the newest proved version is sought."""
 CONCURRENT_REHYDRATIONS: Final = 8
 """Sessions whose objects are read at once: hides the store's latency, and bounds what is in memory."""
+
+Work = Callable[[OwnedPartition, str], Awaitable[bool]]
+"""What is done to one session of a partition, which is not locked; whether it was changed."""
 
 _log = structlog.get_logger(__name__)
 
@@ -42,6 +45,7 @@ class RequestRunner:
             "evict_session": self._evict_sessions,
             "rehydrate": self._rehydrate,
         }
+        self._beside: dict[str, Work] = {"redrive": redriver.redrive, "repair": Repairer(projection).repair}
 
     async def run(self) -> None:
         """Carry out requests until cancelled; an unavailable control store is asked again later."""
@@ -69,10 +73,10 @@ class RequestRunner:
     async def _carry_out(self, owned: OwnedPartition, request: Request) -> int | None:
         """How many sessions were changed; None when the partition was taken away before: its new owner is asked.
 
-        A redrive reads much, and locks the partition only to write.
+        A redrive or a repair reads much, and locks the partition only to write.
         """
-        if request.kind == "redrive":
-            return await self._redrive(owned, request)
+        if (work := self._beside.get(request.kind)) is not None:
+            return await self._each(owned, request, work)
         async with owned.lock:
             if self._projection.owned.get(request.partition) is not owned:
                 return None  # it was taken away while its last batch ran
@@ -82,25 +86,25 @@ class RequestRunner:
                 owned.cache.clear()
                 raise
 
-    async def _redrive(self, owned: OwnedPartition, request: Request) -> int | None:
-        """Parked sessions are folded on, as far as today's code can; counts those that are parked no more.
+    async def _each(self, owned: OwnedPartition, request: Request, work: Work) -> int | None:
+        """Work on some sessions at a time, as far as today's code can; counts those that it says were changed.
 
         One that cannot fails the request and holds up no other; nor may a bug end the worker again and again.
         """
         places = asyncio.Semaphore(CONCURRENT_REHYDRATIONS)
 
-        async def redrive(key: str) -> bool:
+        async def work_on(key: str) -> bool:
             async with places:
                 try:
-                    goes_on = await self._redriver.redrive(owned, key)
+                    changed = await work(owned, key)
                 except EverlogError:
                     raise
                 except Exception as error:
-                    raise EverlogError(f"the redrive of {key} raised {type(error).__name__}") from error
-            _log.info("redriven", session=key, why=request.reason, goes_on=goes_on)
-            return goes_on
+                    raise EverlogError(f"the {request.kind} of {key} raised {type(error).__name__}") from error
+            _log.info(request.kind, session=key, why=request.reason, changed=changed)
+            return changed
 
-        results = await asyncio.gather(*(redrive(key) for key in request.sessions), return_exceptions=True)
+        results = await asyncio.gather(*(work_on(key) for key in request.sessions), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -126,9 +130,9 @@ class RequestRunner:
         """Whole sessions leave but for a stub, if all their records are proved."""
         loaded = await self._load(owned, request)
         changed = {
-            key: _changed(document.stored, state=None, stub=_stub(document), timeline_from=document.stored.version + 1)
+            key: _changed(document.stored, state=None, stub=stub_of(state), timeline_from=document.stored.version + 1)
             for key, document in loaded.items()
-            if document.stored.state is not None and document.stored.offset < request.proved_offset
+            if (state := document.stored.state) is not None and document.stored.offset < request.proved_offset
         }
         written = await self._evict(loaded, changed)
         await self._projection.hot.drop(list(written))
@@ -173,7 +177,7 @@ class RequestRunner:
         """
         for key in request.sessions:
             owned.cache.take(key)
-        loaded = await self._projection.warm.load(request.sessions)
+        loaded = await self._projection.stored(owned.partition, owned.watermark, request.sessions)
         return {key: document for key, document in loaded.items() if document.stored.parked is None}
 
     async def _write(self, loaded: dict[str, Loaded], changed: dict[str, StoredSession]) -> dict[str, Loaded]:
@@ -199,9 +203,3 @@ class RequestRunner:
 def _changed(stored: StoredSession, **changes: object) -> StoredSession:
     """The next revision of a document."""
     return msgspec.structs.replace(stored, revision=stored.revision + 1, **changes)
-
-
-def _stub(document: Loaded) -> Stub:
-    state = document.stored.state
-    assert state is not None  # noqa: S101 (a type narrowing: the caller asked)
-    return Stub(state.version, state.standing.status, state.view.labels, state_hash(state))
