@@ -6,6 +6,7 @@ Spans carry positions, counts and ids of traces; never content, secrets, or the 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 ENDPOINT_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 DISABLED_VARIABLE: Final = "OTEL_SDK_DISABLED"
 SERVICE_VARIABLE: Final = "OTEL_SERVICE_NAME"
-FLUSH_TIMEOUT_MS: Final = 1_000
+FLUSH_TIMEOUT_S: Final = 1.0
 """What the end of a service waits for its last spans: a collector that is away must not hold a restart."""
 
 Attributes = Mapping[str, str | int]
@@ -56,12 +57,17 @@ def begin(service: str, processor: SpanProcessor) -> None:
 
 
 def end() -> None:
-    """Send what waits, for ``FLUSH_TIMEOUT_MS`` at most, and make no more spans."""
+    """Send what waits, for ``FLUSH_TIMEOUT_S`` at most, and make no more spans.
+
+    In a thread, because an exporter that finds no collector tries for 10 s and heeds no timeout before
+    (https://github.com/open-telemetry/opentelemetry-python/issues/4568).
+    """
     global _provider
     provider, _provider = _provider, None
     if provider is not None:
-        provider.force_flush(FLUSH_TIMEOUT_MS)
-        provider.shutdown()
+        ending = threading.Thread(target=provider.shutdown, name="traces-end", daemon=True)
+        ending.start()
+        ending.join(FLUSH_TIMEOUT_S)
 
 
 def is_on() -> bool:
