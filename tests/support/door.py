@@ -24,6 +24,7 @@ from everlog.gateway.app import Dependencies, create_app
 from everlog.gateway.keys import issue_token, new_key_pair
 from everlog.gateway.live import Tiers
 from everlog.gateway.settings import GatewaySettings
+from everlog.gateway.trust import FixedKey
 from everlog.ports.control import Live
 from everlog.ports.hot import HotWrite, Outcomes
 from everlog.ports.log import LogIdentity
@@ -94,7 +95,7 @@ class World:
         return Dependencies(
             **{
                 "settings": self.settings,
-                "public_key": KEYS.public,
+                "trusted_keys": FixedKey(KEYS.public),
                 "appender": self,
                 "log_reader": self.log,
                 "log_identity": IDENTITY,

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from everlog.adapters.kafka.topic import check_topic
@@ -10,6 +15,7 @@ from everlog.gateway.app import Dependencies, create_app
 from everlog.gateway.live import Tiers
 from everlog.gateway.server import serve
 from everlog.gateway.settings import GatewaySettings
+from everlog.gateway.trust import FixedKey, PublishedKeys, TrustedKeys, fetching
 from everlog.ports.control import Live
 from everlog.producers.producer import Producer
 from everlog.runtime.readers import announcing
@@ -25,6 +31,7 @@ async def run_gateway(host: str | None, port: int | None) -> None:
         open_stores(stores_settings) as stores,
         announcing(stores.control, reader_name("gateway"), now_ms),
         Producer(stores.settings.kafka, append_timeout_s=settings.append_timeout_s) as producer,
+        _trusted_keys(settings) as trusted_keys,
     ):
 
         def open_tiers(live: Live) -> Tiers:
@@ -33,7 +40,7 @@ async def run_gateway(host: str | None, port: int | None) -> None:
         app = create_app(
             Dependencies(
                 settings=settings,
-                public_key=_public_key(settings),
+                trusted_keys=trusted_keys,
                 appender=producer,
                 log_reader=stores.log,
                 log_identity=stores.identity,
@@ -50,6 +57,16 @@ async def run_gateway(host: str | None, port: int | None) -> None:
                 f"cannot listen on {settings.host}:{settings.port}: {error.strerror}",
                 hint="Stop what listens there, or choose another port: --port or EVERLOG_GATEWAY__PORT",
             ) from None
+
+
+@asynccontextmanager
+async def _trusted_keys(settings: GatewaySettings) -> AsyncIterator[TrustedKeys]:
+    """The keys of the issuer, or the one in the file. Raises ``ConfigurationError``."""
+    if settings.jwks_url is None:
+        yield FixedKey(_public_key(settings))
+        return
+    async with httpx.AsyncClient() as client:
+        yield PublishedKeys(fetching(settings.jwks_url, client), settings.algorithms, time.monotonic)
 
 
 def _public_key(settings: GatewaySettings) -> bytes:

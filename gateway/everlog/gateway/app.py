@@ -33,6 +33,7 @@ from everlog.gateway.services import Services
 from everlog.gateway.sessions import Sessions
 from everlog.gateway.settings import GatewaySettings
 from everlog.gateway.timeline import TimelineReader
+from everlog.gateway.trust import TrustedKeys
 from everlog.gateway.verdicts import OutcomeWaiter
 from everlog.ports.control import ControlStore
 from everlog.ports.history import History
@@ -57,13 +58,13 @@ def _new_id() -> str:
 class Dependencies:
     """What a composition root hands in.
 
-    ``public_key`` is the issuer's Ed25519 public key, PEM. ``open_tiers`` gives the readers of a generation under a
+    ``trusted_keys`` are those that may sign tokens. ``open_tiers`` gives the readers of a generation under a
     hot epoch; it is called again whenever either changes. The appender's own timeout must not be longer than
     ``settings.append_timeout_s``.
     """
 
     settings: GatewaySettings
-    public_key: bytes
+    trusted_keys: TrustedKeys
     appender: Appender
     log_reader: LogReader
     log_identity: LogIdentity
@@ -77,7 +78,7 @@ class Dependencies:
 
 
 def create_app(dependencies: Dependencies) -> FastAPI:
-    """The ASGI app; its lifespan runs the background work. Raises ``ConfigurationError`` for a wrong key."""
+    """The ASGI app; its lifespan runs the background work."""
     settings = dependencies.settings
     pointer = LivePointer(dependencies.control, dependencies.open_tiers, dependencies.monotonic_s)
     waiter = OutcomeWaiter(pointer, dependencies.monotonic_s)
@@ -141,7 +142,8 @@ def _services(dependencies: Dependencies, pointer: LivePointer, waiter: OutcomeW
     return Services(
         settings=settings,
         verifier=TokenVerifier(
-            dependencies.public_key,
+            dependencies.trusted_keys,
+            algorithms=settings.algorithms,
             issuer=settings.issuer,
             audience=settings.audience,
             leeway_s=settings.token_leeway_s,

@@ -51,7 +51,7 @@ async def authenticated(
     request: Request, _documented: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 ) -> Identity:
     """Who is asking. Raises ``UnauthenticatedError``."""
-    return services_of(request).verifier.identify(request.headers.get("authorization"))
+    return await services_of(request).verifier.identify(request.headers.get("authorization"))
 
 
 async def without_query(request: Request) -> None:

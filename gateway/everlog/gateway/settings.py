@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -34,6 +34,12 @@ class GatewaySettings(RoomSettings):
     audience: str = Field(default="everlog", min_length=1, description="`aud` that a token must have")
     public_key_path: Path = Field(
         default_factory=_local_public_key, description="Ed25519 public key of the issuer, PEM"
+    )
+    jwks_url: str | None = Field(
+        default=None, description="Where the issuer publishes its keys (JWKS), by HTTPS; used instead of the file"
+    )
+    algorithms: tuple[Literal["EdDSA", "ES256", "PS256", "RS256"], ...] = Field(
+        default=("EdDSA",), min_length=1, description="Signatures that are accepted"
     )
     token_leeway_s: int = Field(default=5, ge=0, le=300, description="How far clocks may differ")
     append_timeout_s: float = Field(default=4.0, gt=0, le=60, description="Wait for Kafka's acknowledgement")

@@ -13,6 +13,7 @@ from everlog.cli.client_settings import ClientSettings
 from everlog.cli.tokens import local_token
 from everlog.gateway.identity import TokenVerifier
 from everlog.gateway.settings import GatewaySettings, keys_directory
+from everlog.gateway.trust import FixedKey
 from everlog.local.ports import Ports
 from everlog.local.stack import Addresses
 from everlog.runtime.config import KafkaSettings, MongoSettings, RedisSettings, S3Settings
@@ -48,15 +49,19 @@ def test_the_environment_says_the_same_as_the_file(directory: Path, monkeypatch:
     assert GatewaySettings.load().port == PORTS.gateway
 
 
-def test_a_local_token_is_what_the_gateway_takes(directory: Path) -> None:
+async def test_a_local_token_is_what_the_gateway_takes(directory: Path) -> None:
     private = ensure_key_pair()
     assert ensure_key_pair() == private
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     settings = GatewaySettings.load()
     verifier = TokenVerifier(
-        settings.public_key_path.read_bytes(), issuer=settings.issuer, audience=settings.audience, leeway_s=0
+        FixedKey(settings.public_key_path.read_bytes()),
+        algorithms=settings.algorithms,
+        issuer=settings.issuer,
+        audience=settings.audience,
+        leeway_s=0,
     )
-    identity = verifier.identify(f"Bearer {local_token(tenant='acme', principal='ada', role='viewer')}")
+    identity = await verifier.identify(f"Bearer {local_token(tenant='acme', principal='ada', role='viewer')}")
     assert (identity.tenant, identity.principal, identity.role) == ("acme", "ada", "viewer")
 
 

@@ -10,73 +10,77 @@ import pytest
 from everlog.gateway.identity import Identity, TokenVerifier
 from everlog.gateway.keys import issue_token, load_public_key, new_key_pair
 from everlog.gateway.roles import ROLES, Verb, require
+from everlog.gateway.trust import FixedKey
 from everlog.schemas.errors import ConfigurationError, ForbiddenError, UnauthenticatedError
 from support.door import KEYS, token
 
-VERIFIER = TokenVerifier(KEYS.public, issuer="everlog", audience="everlog", leeway_s=0)
+
+def verifier(leeway_s: float = 0) -> TokenVerifier:
+    keys = FixedKey(KEYS.public)
+    return TokenVerifier(keys, algorithms=["EdDSA"], issuer="everlog", audience="everlog", leeway_s=leeway_s)
 
 
-def refused(authorization: str | None) -> str:
+async def refused(authorization: str | None) -> str:
     with pytest.raises(UnauthenticatedError) as caught:
-        VERIFIER.identify(authorization)
+        await verifier().identify(authorization)
     return str(caught.value)
 
 
-def test_a_signed_token_names_tenant_principal_and_role() -> None:
-    assert VERIFIER.identify(f"Bearer {token()}") == Identity("acme", "ada", "editor")
+async def test_a_signed_token_names_tenant_principal_and_role() -> None:
+    assert await verifier().identify(f"Bearer {token()}") == Identity("acme", "ada", "editor")
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer a.b.c", "Bearer \xff.x.y"])
-def test_a_header_without_a_valid_token_is_refused(header: str | None) -> None:
-    refused(header)
+async def test_a_header_without_a_valid_token_is_refused(header: str | None) -> None:
+    await refused(header)
 
 
-def test_an_expired_token_is_refused() -> None:
-    assert "expired" in refused(f"Bearer {token(now=int(time.time()) - 1000)}")
+async def test_an_expired_token_is_refused() -> None:
+    assert "expired" in await refused(f"Bearer {token(now=int(time.time()) - 1000)}")
 
 
-def test_a_token_of_the_future_is_refused() -> None:
-    refused(f"Bearer {token(now=int(time.time()) + 1000)}")
+async def test_a_token_of_the_future_is_refused() -> None:
+    await refused(f"Bearer {token(now=int(time.time()) + 1000)}")
 
 
 @pytest.mark.parametrize("change", [{"issuer": "other"}, {"audience": "other"}])
-def test_a_token_of_another_issuer_or_audience_is_refused(change: dict[str, str]) -> None:
-    refused(f"Bearer {token(**change)}")
+async def test_a_token_of_another_issuer_or_audience_is_refused(change: dict[str, str]) -> None:
+    await refused(f"Bearer {token(**change)}")
 
 
-def test_a_token_of_another_key_is_refused() -> None:
+async def test_a_token_of_another_key_is_refused() -> None:
     foreign = issue_token(
         new_key_pair().private, tenant="acme", principal="ada", role="owner", ttl_s=60, now=int(time.time()), jti="t"
     )
-    refused(f"Bearer {foreign}")
+    await refused(f"Bearer {foreign}")
 
 
 @pytest.mark.parametrize("claim", ["iss", "aud", "exp", "iat", "jti", "sub", "tenant", "role"])
-def test_a_token_without_a_required_claim_is_refused(claim: str) -> None:
+async def test_a_token_without_a_required_claim_is_refused(claim: str) -> None:
     claims = jwt.decode(token(), options={"verify_signature": False})
     del claims[claim]
-    refused(f"Bearer {jwt.encode(claims, KEYS.private, algorithm='EdDSA')}")
+    await refused(f"Bearer {jwt.encode(claims, KEYS.private, algorithm='EdDSA')}")
 
 
-def test_an_unsigned_token_and_one_signed_with_the_public_key_as_a_secret_are_refused() -> None:
+async def test_an_unsigned_token_and_one_signed_with_the_public_key_as_a_secret_are_refused() -> None:
     claims = jwt.decode(token(), options={"verify_signature": False})
-    refused(f"Bearer {jwt.encode(claims, '', algorithm='none')}")
+    await refused(f"Bearer {jwt.encode(claims, '', algorithm='none')}")
     header = jwt.utils.base64url_encode(b'{"alg":"HS256","typ":"JWT"}')
     body = token().split(".")[1].encode()
     algorithm = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
     signature = jwt.utils.base64url_encode(algorithm.sign(header + b"." + body, KEYS.public))
-    refused(f"Bearer {(header + b'.' + body + b'.' + signature).decode()}")
+    await refused(f"Bearer {(header + b'.' + body + b'.' + signature).decode()}")
 
 
 @pytest.mark.parametrize(
     "claims", [{"tenant": "a/b"}, {"tenant": ""}, {"principal": "system:door"}, {"principal": "a b"}, {"role": "x y"}]
 )
-def test_claims_must_be_identifiers_and_nobody_is_the_system(claims: dict[str, str]) -> None:
-    refused(f"Bearer {token(**claims)}")
+async def test_claims_must_be_identifiers_and_nobody_is_the_system(claims: dict[str, str]) -> None:
+    await refused(f"Bearer {token(**claims)}")
 
 
-def test_a_refusal_never_echoes_the_token() -> None:
-    assert "secret" not in refused("Bearer secret.secret.secret")
+async def test_a_refusal_never_echoes_the_token() -> None:
+    assert "secret" not in await refused("Bearer secret.secret.secret")
 
 
 def test_only_an_ed25519_public_key_verifies_tokens() -> None:
@@ -103,10 +107,11 @@ def test_a_role_that_is_not_in_the_table_may_do_nothing() -> None:
             require(Identity("acme", "ada", "root"), verb)
 
 
-def test_a_token_is_verified_again_once_it_has_expired() -> None:
+async def test_a_token_is_verified_again_once_it_has_expired() -> None:
     now = int(time.time())
     ended = token(now=now - 100, ttl_s=99)
-    verifier = TokenVerifier(KEYS.public, issuer="everlog", audience="everlog", leeway_s=60)
-    assert verifier.identify(f"Bearer {ended}") == verifier.identify(f"Bearer {ended}")
-    verifier._valid[ended] = (Identity("acme", "eve", "owner"), now - 1.0)
-    assert verifier.identify(f"Bearer {ended}").principal == "ada", "a memory was trusted beyond its time"
+    patient = verifier(leeway_s=60)
+    assert await patient.identify(f"Bearer {ended}") == await patient.identify(f"Bearer {ended}")
+    remembered = patient._valid[ended]
+    patient._valid[ended] = remembered._replace(identity=Identity("acme", "eve", "owner"), expires_at_s=now - 1.0)
+    assert (await patient.identify(f"Bearer {ended}")).principal == "ada", "a memory was trusted beyond its time"
