@@ -14,6 +14,7 @@ from everlog.domain.parking import fold_on, park_raised
 from everlog.domain.record import LogRecord
 from everlog.domain.stored import Base, Loaded, StoredSession, TimelineEntry, decode_stored, encode_stored
 from everlog.ports.history import History
+from everlog.ports.hot import TAIL_ENTRIES
 from everlog.projector.retrying import Retries
 from everlog.projector.stores import PatientWarmStore
 
@@ -31,8 +32,8 @@ class Rebuild:
         self._next = 0
         self.document: StoredSession | None = None
         """What the records so far come to; parked where one of them cannot be folded."""
-        self.lasting: list[TimelineEntry] = []
-        """The newest entries, at most a part's."""
+        self.newest: list[TimelineEntry] = []
+        """The newest entries that are warm, as many as are hot."""
         self.mended_entries = 0
         """Entries that were missing in the warm store, or were others."""
 
@@ -73,4 +74,4 @@ class Rebuild:
                 await self._warm.delete_timeline(self._key, entry.version, entry.version)
         await self._warm.insert_timeline([(self._key, entry) for entry in wrong])
         self.mended_entries += len(wrong)
-        self.lasting = entries
+        self.newest = [*self.newest, *entries][-TAIL_ENTRIES:]

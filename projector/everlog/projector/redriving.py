@@ -129,8 +129,7 @@ class Redriver:
         metrics.count_verdicts([packed for _, packed in outcomes])
         told += outcomes
         waits = fold.document.parked
-        more = waits is not None and len(records) > PART_RECORDS and waits.offset == records[-1].offset
-        return None if more else waits is None
+        return None if waits is not None and waits.offset == _goes_on_at(records, parked) else waits is None
 
     async def _write(
         self, owned: OwnedPartition, key: str, parked: Parked, state: State | None, records: list[LogRecord]
@@ -143,11 +142,11 @@ class Redriver:
             return None
         if loaded.stored.stub is not None:
             loaded.stored.state, loaded.stored.stub = state, None
-        is_part = len(records) > PART_RECORDS
-        if not is_part:
+        goes_on_at = _goes_on_at(records, parked)
+        if goes_on_at is None:
             records += await self._projection.tail(owned.partition, key, parked.seen + 1, now.seen + 1)
         stretch = Stretch(loaded.stored.era, owned.partition, owned.watermark)
-        fold = redriven(key, loaded, records, stretch, is_part=is_part)
+        fold = redriven(key, loaded, records, stretch, is_part=goes_on_at is not None)
         if fold.document is None:
             return fold
         await self._projection.insert([fold])
@@ -157,7 +156,10 @@ class Redriver:
         if written.stored.state is not None:
             await self._projection.hot.put([HotWrite(written.stored, fold.entries)])
         owned.cache.put(key, written)
-        owned.note(written.stored)
+        if (waits := written.stored.parked) is not None and waits.offset == goes_on_at:
+            owned.parked[key] = waits
+        else:
+            owned.note(written.stored)
         return fold
 
     async def _forget(self, owned: OwnedPartition, key: str) -> None:
@@ -204,3 +206,9 @@ class Redriver:
 
 def _raised(owned: OwnedPartition) -> list[Parked]:
     return [parked for parked in owned.parked.values() if not parked.is_cold]
+
+
+def _goes_on_at(records: list[LogRecord], parked: Parked) -> int | None:
+    """Where a session waits when the records are only a part of what was passed over; None if they are all."""
+    last = records[-1].offset if len(records) > PART_RECORDS else parked.seen
+    return last if last < parked.seen else None

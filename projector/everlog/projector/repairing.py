@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from everlog.domain.stored import Loaded, StoredSession
-from everlog.ports.hot import TAIL_ENTRIES, HotWrite
+from everlog.ports.hot import HotWrite
 from everlog.ports.warm import DamagedDocumentsError, SessionWrite
 from everlog.projector import metrics
 from everlog.projector.projection import OwnedPartition, Projection
@@ -66,7 +66,7 @@ class Repairer:
         await self._projection.hot.drop([key])
         if loaded is not None and loaded.stored.state is not None:
             owned.note(loaded.stored)
-            await self._projection.hot.put([HotWrite(loaded.stored, rebuild.lasting[-TAIL_ENTRIES:])])
+            await self._projection.hot.put([HotWrite(loaded.stored, rebuild.newest)])
 
     async def _is_damaged(self, key: str) -> bool:
         try:

@@ -9,14 +9,17 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from everlog.adapters.memory.warm import MemoryWarmStore
 from everlog.domain.stored import COLD
 from everlog.domain.verdicts import PENDING
 from everlog.ports.hot import Outcomes
 from everlog.ports.warm import SessionWrite
+from everlog.projector import redriving
 from everlog.projector.hot import HotSide
 from everlog.projector.projection import Projection
 from everlog.projector.redriving import CONCURRENT_RETURNS
 from everlog.projector.retrying import Retries
+from everlog.replay import history
 from everlog.schemas.errors import IntegrityError, UnavailableError
 from support.conversations import PARTITION, Conversations, Truth, records_of, session_keys, truth_of
 from support.events import value
@@ -229,6 +232,59 @@ async def test_what_was_passed_over_and_trimmed_is_read_from_the_archive(ill: Il
     assert await ill.redrive(projection) == 1
     stored = await ill.world.stored(ill.key)
     assert stored.parked is None and stored.version == 7
+
+
+@pytest.mark.parametrize("records", [1, 2, 3])
+async def test_a_redrive_in_parts_comes_to_the_same_and_publishes_the_same(
+    ill: Ill, records: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redriving, "PART_RECORDS", records)
+    for text in ("one", "two", "three"):
+        await ill.talks.say(ill.key, text)
+    projection = await ill.world.project()
+    ill.poison.cure()
+    truth = await ill.truth()
+    async with ill.world.hot.subscribe() as outcomes:
+        assert await ill.redrive(projection) == 1
+        for offset in await ill.pending():
+            assert await anext(aiter(outcomes)) == Outcomes(0, PARTITION, offset, [truth.outcomes[offset]])
+    await assert_projected(ill.world, truth, pending=await ill.pending())
+
+
+async def test_a_redrive_in_parts_that_fails_between_them_keeps_what_was_folded(
+    ill: Ill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redriving, "PART_RECORDS", 1)
+    projection = await ill.world.project()
+    ill.poison.cure()
+    watch = failing(3, IntegrityError("a hole in the log"), after=False)
+    projection.history = ill.world.history(watch)
+    request = await ill.world.ask(projection, "redrive", [ill.key])
+    assert request.error is not None
+    stored = await ill.world.stored(ill.key)
+    assert stored.parked is not None and stored.parked.offset > ill.bad_offset and stored.version == 5
+    assert await ill.redrive(projection) == 1
+    await assert_projected(ill.world, await ill.truth(), pending=await ill.pending())
+
+
+@pytest.mark.parametrize("batch", [1, 4, 100])
+async def test_a_view_that_is_rebuilt_parks_the_session_at_the_same_event_again(
+    ill: Ill, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rebuild folds archive and log from offset 0, in other batches, under the same bug."""
+    monkeypatch.setattr(history, "CHUNK_RECORDS", batch)
+    await ill.world.project(batch=3)
+    parked = (await ill.world.stored(ill.key)).parked
+    await ill.world.seal_and_trim(segment_events=4)
+    assert (await ill.world.log.bounds(PARTITION)).start > ill.bad_offset
+    ill.world.warm = MemoryWarmStore(now_ms=ill.world.clock)
+    projection = await ill.world.projection()
+    await ill.world.follow(projection, batch=batch)
+    assert (await ill.world.stored(ill.key)).parked == parked
+    assert list(projection.owned[PARTITION].parked) == [ill.key]
+    ill.poison.cure()
+    assert await ill.redrive(projection) == 1
+    assert (await ill.world.stored(ill.key)).version == 7
 
 
 async def test_outcomes_of_a_redrive_are_published_one_by_one(ill: Ill) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from everlog.domain.stored import (
     Base,
     Loaded,
@@ -24,10 +26,8 @@ class _Document(NamedTuple):
     blob: bytes
     base: Base
     written_at_ms: int
-
-    @property
-    def stored(self) -> StoredSession:
-        return decode_stored(self.blob)
+    clear: StoredSession
+    """What can be read without its blob, which may be damaged: all but the state."""
 
 
 class MemoryWarmStore:
@@ -47,7 +47,7 @@ class MemoryWarmStore:
         damaged = {key: held.base for key, held in found.items() if checksum(held.blob) != held.base.checksum}
         if damaged:
             raise DamagedDocumentsError(damaged, f"the document of {next(iter(damaged))} fails its checksum")
-        return {key: Loaded(document.stored, document.base) for key, document in found.items()}
+        return {key: Loaded(decode_stored(held.blob), held.base) for key, held in found.items()}
 
     async def timeline(self, key: str, first: int, last: int) -> list[TimelineEntry]:
         """The warm entries of versions ``first`` to ``last`` inclusive, in order."""
@@ -83,7 +83,9 @@ class MemoryWarmStore:
         current = self._documents.get(key)
         found = current.base if current is not None else None
         if found == write.base:
-            self._documents[key] = _Document(blob, ours, self._now_ms())
+            self._documents[key] = _Document(
+                blob, ours, self._now_ms(), msgspec.structs.replace(write.document, state=None)
+            )
         elif found != ours:
             if write.base is not None and (found is None or found.revision <= write.base.revision):
                 raise IntegrityError(f"the document of {key} is older than its base, or missing")
@@ -113,7 +115,7 @@ class MemoryWarmStore:
         """Drop the partition's documents, then give it its first watermark; nothing if it has one."""
         if (era, partition) in self._watermarks:
             return
-        for key in [key for key, document in self._documents.items() if document.stored.partition == partition]:
+        for key in [key for key, document in self._documents.items() if document.clear.partition == partition]:
             del self._documents[key]
         self._watermarks[era, partition] = offset
 
@@ -126,14 +128,14 @@ class MemoryWarmStore:
     async def idle(self, before_ms: int, *, stubs: bool = False) -> AsyncIterator[Idle]:
         """Sessions whose document was last written before that time."""
         for key, document in list(self._documents.items()):
-            stored = document.stored
+            stored = document.clear
             if document.written_at_ms < before_ms and (stubs or stored.stub is None):
                 yield Idle(key, stored.era, stored.partition, stored.offset)
 
     async def parked(self, partition: int) -> AsyncIterator[tuple[str, Parked]]:
         """The parked sessions of a partition."""
         for key, document in list(self._documents.items()):
-            stored = document.stored
+            stored = document.clear
             if stored.partition == partition and stored.parked is not None:
                 yield key, stored.parked
 
