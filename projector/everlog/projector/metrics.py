@@ -44,9 +44,7 @@ batch_seconds = Histogram(
 )
 rehydrate_seconds = Histogram("everlog_rehydrate_seconds", "Time to bring a stub's state back")
 evictions_total = Counter("everlog_evictions_total", "Sessions whose entries or state left the warm store", ["kind"])
-divergences_total = Counter(
-    "everlog_divergences_total", "Sessions whose stored form was not what history gives", ["found"]
-)
+divergences_total = Counter("everlog_divergences_total", "Sessions whose stored form was not what history gives")
 hot_failures_total = Counter("everlog_projector_hot_failures_total", "Batches whose hot write failed")
 parked_sessions = Gauge("everlog_parked_sessions", "Sessions of this worker whose fold raised; cold ones do not count")
 parked_oldest_seconds = Gauge("everlog_parked_oldest_seconds", "For how long the oldest of them has waited; 0 = none")

@@ -238,7 +238,7 @@ class Projection:
     async def _rebuild(self, partition: int, watermark: int, key: str, base: Base) -> None:
         """Write what history gives below the watermark onto a damaged document; the batches bring the rest again."""
         _log.error("a warm document is damaged, it is rebuilt from history", session=key, partition=partition)
-        metrics.divergences_total.labels("damaged").inc()
+        metrics.divergences_total.inc()
         rebuild = self.rebuild(key, partition)
         await rebuild.advance(watermark)
         document = rebuild.document or StoredSession(key, self.identity.era, partition, watermark - 1, None)

@@ -52,7 +52,7 @@ class Repairer:
             changed = _put_right(loaded.stored, rebuild.document)
         if changed is None and not rebuild.mended_entries:
             return False
-        metrics.divergences_total.labels("repair").inc()
+        metrics.divergences_total.inc()
         what = {"document": changed is not None, "entries": rebuild.mended_entries}
         _log.error("a session was not what history gives, it is put right", session=key, **what)
         if changed is not None:

@@ -16,6 +16,7 @@ from everlog.schemas.errors import UsageError
         (["redrive", "rome", "--all"], "name sessions, or say --all"),
         (["redrive", "rome"], "needs --yes"),
         (["redrive", "--all"], "needs --yes"),
+        (["repair", "rome"], "needs --yes"),
     ],
 )
 def test_what_is_not_said_clearly_is_refused(arguments: list[str], said: str) -> None:
@@ -27,4 +28,5 @@ def test_what_is_not_said_clearly_is_refused(arguments: list[str], said: str) ->
 def test_the_group_offers_only_what_exists() -> None:
     result = CliRunner().invoke(app, ["projection", "--help"])
     assert result.exit_code == 0
-    assert "redrive" in result.output and "rebuild" not in result.output
+    assert all(name in result.output for name in ("list", "parked", "redrive", "repair"))
+    assert "rebuild" not in result.output

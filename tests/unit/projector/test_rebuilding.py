@@ -78,16 +78,16 @@ def _parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(rebuilding, "PART_RECORDS", request.param)
 
 
-def divergences(found: str) -> float:
-    return REGISTRY.get_sample_value("everlog_divergences_total", {"found": found}) or 0.0
+def divergences() -> float:
+    return REGISTRY.get_sample_value("everlog_divergences_total") or 0.0
 
 
 async def test_a_damaged_document_is_rebuilt_for_its_next_event_and_counted(place: Place) -> None:
-    before = divergences("damaged")
+    before = divergences()
     place.world.warm.damage(place.key)
     await place.say()
     await place.world.project()
-    assert divergences("damaged") == before + 1
+    assert divergences() == before + 1
     await place.assert_true()
 
 
@@ -192,10 +192,10 @@ async def test_a_repair_of_what_is_right_changes_nothing(place: Place) -> None:
 async def test_a_repair_replaces_a_state_that_history_does_not_give(place: Place) -> None:
     state = (await place.world.stored(place.key)).state
     assert state is not None
-    state.view.title, before = "forged", divergences("repair")
+    state.view.title, before = "forged", divergences()
     await place.change(state=state)
     request = await place.repair(*place.talks.keys)
-    assert (request.done, request.error, divergences("repair")) == (1, None, before + 1)
+    assert (request.done, request.error, divergences()) == (1, None, before + 1)
     await place.assert_true()
     hot = [stored.key async for stored in place.world.hot_documents([place.key])]
     assert hot == [place.key]
