@@ -6,9 +6,9 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request, Response
 
+from everlog.gateway.appending import PREFIX
 from everlog.gateway.documents import Responses, problems
 from everlog.gateway.problems import Refusal, problem_response
-from everlog.gateway.routes import PREFIX
 from everlog.schemas.catalogue import TYPE_NAMES
 from everlog.schemas.http import JSON, ShortType
 from everlog.schemas.identifiers import full_type

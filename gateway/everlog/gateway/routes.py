@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable
-from typing import Annotated, Any, Final, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-import orjson
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from everlog.domain.registry import BATCH
-from everlog.domain.verdicts import Accepted, Duplicate, Rejected, Verdict
-from everlog.domain.view import FOLD_VERSION
+from everlog.domain.verdicts import Duplicate
 from everlog.gateway import requests
-from everlog.gateway.answers import append_body, etag, event_body, outcome_name, state_body
-from everlog.gateway.conflicts import events_between
+from everlog.gateway.answers import append_body, etag, event_body, state_body
+from everlog.gateway.appending import (
+    PREFIX,
+    AppendTerms,
+    Caller,
+    PathId,
+    answer,
+    append,
+    appended,
+    json_response,
+    measured,
+    problem,
+    proposal_of,
+    rejection_of,
+    without_query,
+)
 from everlog.gateway.documents import answers, body_of, problems
-from everlog.gateway.identity import Identity
-from everlog.gateway.problems import Refusal, of_rejection, problem_response
+from everlog.gateway.problems import Refusal, of_rejection
 from everlog.gateway.roles import Verb, require
-from everlog.gateway.services import Services, services_of
-from everlog.gateway.sessions import Judged, Proposal
-from everlog.schemas.errors import EverlogError, InvalidEventError
+from everlog.gateway.services import services_of
+from everlog.schemas.errors import InvalidEventError
 from everlog.schemas.http import (
-    JSON,
     PAGE_DEFAULT,
     PAGE_MAX,
     TIER_HEADER,
@@ -38,31 +45,11 @@ from everlog.schemas.http import (
     StateAnswer,
     TimelinePage,
 )
-from everlog.schemas.identifiers import IDENTIFIER_PATTERN, full_type, session_key
+from everlog.schemas.identifiers import full_type, session_key
 from everlog.schemas.limits import SAFE_INTEGER
 from everlog.schemas.payloads.base import KeyVersion
 
-PREFIX: Final = "/v1"
 router = APIRouter(prefix=PREFIX)
-_bearer: Final = HTTPBearer(auto_error=False, description="A JWT, signed with EdDSA")
-
-
-async def authenticated(
-    request: Request, _documented: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
-) -> Identity:
-    """Who is asking. Raises ``UnauthenticatedError``."""
-    return await services_of(request).verifier.identify(request.headers.get("authorization"))
-
-
-async def without_query(request: Request) -> None:
-    """Refuse query parameters where there are none: a typing error must not be ignored."""
-    if request.url.query:
-        raise InvalidEventError("this route takes no query parameters")
-
-
-Caller = Annotated[Identity, Depends(authenticated)]
-_Id = Annotated[str, Path(pattern=IDENTIFIER_PATTERN)]
-_IdHeader = Annotated[str | None, Header(pattern=IDENTIFIER_PATTERN)]
 
 
 class _Parameters(BaseModel):
@@ -109,20 +96,20 @@ async def create_session(
     body = requests.parse_model(CreateRequest, await requests.read_body(request, "a session"), "session")
     key = requests.idempotency_key(idempotency_key, None)
     wait_s = requests.wait_s(prefer, services.settings.verdict_timeout_s)
-    judged = await _measured(services, services.sessions.create(caller, body, key, wait_s))
+    judged = await measured(services, services.sessions.create(caller, body, key, wait_s))
     session = judged.key.partition("/")[2]
     verdict = judged.verdict
-    if refused := _refused(verdict):
-        return _problem(request, of_rejection(refused, judged.event_id, []))
+    if refused := rejection_of(verdict):
+        return problem(request, of_rejection(refused, judged.event_id, []))
     headers = {"Location": f"{PREFIX}/sessions/{session}"}
-    return _appended(session, judged, 200 if isinstance(verdict, Duplicate) else 201, headers, {"session": session})
+    return appended(session, judged, 200 if isinstance(verdict, Duplicate) else 201, headers, {"session": session})
 
 
 @router.get("/sessions/{session}", responses=answers(StateAnswer, s200="The state") | problems(404, 423))
 async def read_state(
     request: Request,
     caller: Caller,
-    session: _Id,
+    session: PathId,
     parameters: Annotated[StateParameters, Query()],
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
@@ -140,7 +127,7 @@ async def read_state(
     headers = {"ETag": etag(shown), TIER_HEADER: shown.tier}
     if requests.none_match(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    return _json(state_body(shown), 200, headers)
+    return json_response(state_body(shown), 200, headers)
 
 
 @router.post(
@@ -153,42 +140,33 @@ async def read_state(
 async def append_event(
     request: Request,
     caller: Caller,
-    session: _Id,
-    everlog_participant: _IdHeader = None,
-    everlog_lease_epoch: Annotated[int | None, Header(ge=0, le=SAFE_INTEGER)] = None,
-    idempotency_key: Annotated[str | None, Header()] = None,
-    if_match: Annotated[str | None, Header()] = None,
-    prefer: Annotated[str | None, Header()] = None,
+    session: PathId,
+    terms: AppendTerms,
 ) -> Response:
     """Append one event, or several as one atomic batch."""
-    services = services_of(request)
     require(caller, Verb.APPEND)
     body = requests.parse_append(await requests.read_body(request, "an event"))
-    proposal = Proposal(
-        identity=caller,
-        session=session,
-        type=full_type(body.type) if isinstance(body, EventRequest) else BATCH,
-        data=body.data if isinstance(body, EventRequest) else _batch_data(body),
-        idempotency_key=requests.idempotency_key(idempotency_key, body.id),
-        participant=everlog_participant,
-        lease_epoch=everlog_lease_epoch,
-        expected_version=requests.expected_version(if_match, body.expected_version),
+    proposal = replace(
+        proposal_of(
+            request,
+            caller,
+            session,
+            terms,
+            full_type(body.type) if isinstance(body, EventRequest) else BATCH,
+            body.data if isinstance(body, EventRequest) else _batch_data(body),
+        ),
+        idempotency_key=requests.idempotency_key(terms.idempotency_key, body.id),
+        expected_version=requests.expected_version(terms.if_match, body.expected_version),
         correlation_id=body.correlation_id,
         causation_id=body.causation_id,
-        traceparent=requests.traceparent(request.headers.get("traceparent"))[0],
     )
-    wait_s = requests.wait_s(prefer, services.settings.verdict_timeout_s)
-    judged = await _measured(services, services.sessions.append(proposal, wait_s))
-    if refused := _refused(judged.verdict):
-        events = await events_between(services.timelines, judged.key, proposal, refused)
-        refusal = of_rejection(refused, judged.event_id, events, from_if_match=if_match is not None)
-        return _problem(request, refusal)
-    return _appended(session, judged, 201, {}, {})
+    judged = await append(request, proposal, terms)
+    return await answer(request, proposal, judged, from_if_match=terms.if_match is not None)
 
 
 @router.get("/sessions/{session}/events", responses=answers(TimelinePage, s200="A page") | problems(404, 423))
 async def read_timeline(
-    request: Request, caller: Caller, session: _Id, parameters: Annotated[PageParameters, Query()]
+    request: Request, caller: Caller, session: PathId, parameters: Annotated[PageParameters, Query()]
 ) -> Response:
     """A page of the session's accepted events."""
     services = services_of(request)
@@ -205,7 +183,7 @@ async def read_timeline(
     if following is not None:
         query = urlencode({"after": following, "limit": parameters.limit, "order": parameters.order})
         headers["Link"] = f'<{PREFIX}/sessions/{session}/events?{query}>; rel="next"'
-    return _json({"events": [event_body(entry) for entry in page.entries], "next": following}, 200, headers)
+    return json_response({"events": [event_body(entry) for entry in page.entries], "next": following}, 200, headers)
 
 
 @router.get(
@@ -213,55 +191,20 @@ async def read_timeline(
     responses=answers(AppendAnswer, s200="What became of the event") | problems(404, 423),
 )
 async def read_outcome(
-    request: Request, caller: Caller, session: _Id, event_id: _Id, parameters: Annotated[OutcomeParameters, Query()]
+    request: Request,
+    caller: Caller,
+    session: PathId,
+    event_id: PathId,
+    parameters: Annotated[OutcomeParameters, Query()],
 ) -> Response:
     """The verdict on an event: where a 202 points to."""
     services = services_of(request)
     require(caller, Verb.READ)
     verdict = await services.finder.find(session_key(caller.tenant, session), event_id, parameters.after)
     if verdict is None:
-        return _problem(request, Refusal("outcome-unknown", f"nothing is known of an event {event_id}"))
-    return _json(append_body(event_id, verdict, None), 200, {})
-
-
-async def _measured(services: Services, judging: Awaitable[Judged]) -> Judged:
-    """Await an append, and count how it ended and how long it took."""
-    begun_s, outcome = time.perf_counter(), "failed"
-    try:
-        judged = await judging
-        outcome = outcome_name(judged.verdict)
-    except EverlogError as error:
-        outcome = "unavailable" if error.retryable else "refused"
-        raise
-    finally:
-        services.metrics.append_seconds.labels(outcome).observe(time.perf_counter() - begun_s)
-    if judged.verdict is not None:
-        services.metrics.verdicts.labels(outcome).inc()
-    return judged
+        return problem(request, Refusal("outcome-unknown", f"nothing is known of an event {event_id}"))
+    return json_response(append_body(event_id, verdict, None), 200, {})
 
 
 def _batch_data(body: BatchRequest) -> dict[str, Any]:
     return {"events": [{"type": full_type(inner.type), "data": inner.data} for inner in body.events]}
-
-
-def _refused(verdict: Verdict | None) -> Rejected | None:
-    """The rejection, of the event itself or of the first try that it repeats."""
-    first = verdict.first if isinstance(verdict, Duplicate) else verdict
-    return first if isinstance(first, Rejected) else None
-
-
-def _appended(session: str, judged: Judged, status: int, headers: dict[str, str], more: dict[str, Any]) -> Response:
-    body = append_body(judged.event_id, judged.verdict, judged.position) | more
-    first = judged.verdict.first if isinstance(judged.verdict, Duplicate) else judged.verdict
-    if isinstance(first, Accepted):
-        return _json(body, status, headers | {"ETag": f'"{first.version}.{FOLD_VERSION}"'})
-    location = f"{PREFIX}/sessions/{session}/outcomes/{judged.event_id}?after={judged.known_version}"
-    return _json(body, 202, headers | {"Location": location})
-
-
-def _json(body: dict[str, Any], status: int, headers: dict[str, str]) -> Response:
-    return Response(orjson.dumps(body), status, headers, media_type=JSON)
-
-
-def _problem(request: Request, refusal: Refusal) -> Response:
-    return problem_response(refusal, instance=request.url.path, trace_id=request.state.trace_id)
