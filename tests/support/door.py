@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from everlog.adapters.memory.audit import MemoryAuditTrail
 from everlog.adapters.memory.control import MemoryControlStore
 from everlog.adapters.memory.hot import MemoryHotStore
 from everlog.adapters.memory.log import MemoryLog
@@ -80,6 +81,7 @@ class World:
         self.hot = MemoryHotStore(1)
         self.control = MemoryControlStore()
         self.history = LogHistory(self.log)
+        self.audit = MemoryAuditTrail()
         self.settings = GatewaySettings(**({"read_timeout_s": 1.0, "verdict_timeout_s": 2.0} | settings))
         self.appended = asyncio.Event()
         self.projecting = True
@@ -96,6 +98,7 @@ class World:
             **{
                 "settings": self.settings,
                 "trusted_keys": FixedKey(KEYS.public),
+                "audit": self.audit,
                 "appender": self,
                 "log_reader": self.log,
                 "log_identity": IDENTITY,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from everlog.cli.audit import record_operation
 from everlog.cli.output import note, print_facts, print_json, print_table
 from everlog.schemas.errors import UsageError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="archive", help="The cold tier: state, sealing, trimming, eviction.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Reason = Annotated[str, typer.Option(help="Why, for the audit trail.")]
 Tenant = Annotated[str, typer.Option(help="Tenant of the sessions.")]
 
 
@@ -40,13 +42,14 @@ def run(as_json: AsJson = False) -> None:
 def trim(
     window_s: Annotated[float, typer.Option(min=0, help="What is younger stays on the log, seconds.")] = 3600.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    reason: Reason = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete from the log what is proved to be in the archive and needed by no generation."""
     if not dry_run:
         confirm("trim", yes)
-    trims = asyncio.run(with_stores(lambda stores: _trim(stores, window_s, dry_run)))
+    trims = asyncio.run(with_stores(lambda stores: _trim(stores, window_s, dry_run, reason)))
     document = {"trimmed_events": sum(row["events"] for row in trims), "dry_run": dry_run, "partitions": trims}
     if as_json:
         print_json(document)
@@ -61,6 +64,7 @@ def evict(
     idle_s: Annotated[float, typer.Option(min=0, help="Only what did not change for so long, seconds.")] = 86_400.0,
     timelines: Annotated[bool, typer.Option("--timelines", help="Only timeline entries; states stay warm.")] = False,
     keep_entries: Annotated[int, typer.Option(min=0, help="Newest entries that stay warm, of timelines.")] = 50,
+    reason: Reason = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -68,7 +72,7 @@ def evict(
     confirm("evict", yes)
     kind = "evict_timeline" if timelines else "evict_session"
     document = asyncio.run(
-        with_stores(lambda stores: _evict(stores, kind, _keys(tenant, sessions), idle_s, keep_entries))
+        with_stores(lambda stores: _evict(stores, kind, _keys(tenant, sessions), idle_s, keep_entries, reason))
     )
     _show("evicted", document, as_json)
 
@@ -146,9 +150,11 @@ async def _run(stores: Stores) -> dict[str, int]:
     return sealed._asdict()
 
 
-async def _trim(stores: Stores, window_s: float, dry_run: bool) -> list[dict[str, int]]:
+async def _trim(stores: Stores, window_s: float, dry_run: bool, reason: str) -> list[dict[str, int]]:
     from everlog.archiver.settings import ArchiverSettings
 
+    if not dry_run:
+        await record_operation(stores, "archive trim", reason=reason, arguments={"window_s": window_s})
     archiver = await stores.archiver(ArchiverSettings.load())
     trims = await archiver.trim(window_s=window_s, dry_run=dry_run)
     return [
@@ -166,7 +172,9 @@ async def proved_offsets(stores: Stores) -> dict[int, int]:
     return proved
 
 
-async def _evict(stores: Stores, kind: Any, keys: list[str] | None, idle_s: float, keep_entries: int) -> dict[str, int]:
+async def _evict(
+    stores: Stores, kind: Any, keys: list[str] | None, idle_s: float, keep_entries: int, reason: str
+) -> dict[str, int]:
     from everlog.archiver.eviction import idle_sessions
     from everlog.cli.composition import new_id, now_ms
     from everlog.runtime.owner_requests import Requests
@@ -177,6 +185,8 @@ async def _evict(stores: Stores, kind: Any, keys: list[str] | None, idle_s: floa
         before_ms = now_ms() + 1 - int(idle_s * 1000)
         keys = [key async for key in idle_sessions(stores.warm(generation), proved, before_ms)]
     note(f"asking the projector for {len(keys)} sessions")
+    arguments = {"kind": kind, "idle_s": idle_s, "keep_entries": keep_entries}
+    await record_operation(stores, "archive evict", reason=reason, arguments=arguments, sessions=keys)
     requests = Requests(stores.identity, stores.control, generation, new_id)
     return {
         "asked": len(keys),

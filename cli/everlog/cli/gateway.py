@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import httpx
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from everlog.adapters.kafka.audit import KafkaAuditTrail
 from everlog.adapters.kafka.topic import check_topic
 from everlog.cli.composition import StoreSettings, now_ms, open_stores, reader_name
 from everlog.gateway.app import Dependencies, create_app
@@ -32,6 +33,7 @@ async def run_gateway(host: str | None, port: int | None) -> None:
         announcing(stores.control, reader_name("gateway"), now_ms),
         Producer(stores.settings.kafka, append_timeout_s=settings.append_timeout_s) as producer,
         _trusted_keys(settings) as trusted_keys,
+        KafkaAuditTrail(stores.settings.kafka) as audit,
     ):
 
         def open_tiers(live: Live) -> Tiers:
@@ -47,6 +49,7 @@ async def run_gateway(host: str | None, port: int | None) -> None:
                 control=stores.control,
                 open_tiers=open_tiers,
                 history=stores.history,
+                audit=audit,
                 registry=_registry(),
             )
         )

@@ -92,6 +92,7 @@ def archiver() -> None:
 
 
 async def _init(adopt_log: bool) -> None:
+    from everlog.adapters.kafka.audit import ensure_audit_topic
     from everlog.adapters.kafka.reader import KafkaReader
     from everlog.adapters.kafka.topic import check_topic, ensure_topic
     from everlog.adapters.mongo import MongoWarmStore
@@ -104,6 +105,7 @@ async def _init(adopt_log: bool) -> None:
 
     settings = StoreSettings.load()
     await ensure_topic(settings.kafka)
+    await ensure_audit_topic(settings.kafka)
     await check_topic(settings.kafka)
     async with S3ObjectStore(settings.s3) as objects:
         await objects.ensure_bucket()

@@ -108,6 +108,7 @@ class KafkaSettings(RoomSettings):
     era: int = Field(default=0, ge=0, description="Life of the topic")
     partitions: int = Field(default=4, ge=1, le=100_000, description="Used when the topic is made; fixed afterwards")
     replication: int = Field(default=3, ge=1, le=32, description="Used when the topic is made; 1 on a single node")
+    audit_topic: str = Field(default="everlog.audit", pattern=r"^[a-z][a-z0-9._-]{0,199}$")
     security_protocol: str = Field(default="PLAINTEXT", pattern=r"^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")
     sasl_mechanism: str = Field(default="SCRAM-SHA-512")
     sasl_username: str | None = None

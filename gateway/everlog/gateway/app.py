@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
 from everlog.gateway import contracts, probes, routes
+from everlog.gateway.denials import Denials
 from everlog.gateway.documents import describe
 from everlog.gateway.edge import Edge
 from everlog.gateway.health import Health
@@ -35,6 +36,7 @@ from everlog.gateway.settings import GatewaySettings
 from everlog.gateway.timeline import TimelineReader
 from everlog.gateway.trust import TrustedKeys
 from everlog.gateway.verdicts import OutcomeWaiter
+from everlog.ports.audit import AuditTrail
 from everlog.ports.control import ControlStore
 from everlog.ports.history import History
 from everlog.ports.log import Appender, LogIdentity, LogReader
@@ -71,6 +73,7 @@ class Dependencies:
     control: ControlStore
     open_tiers: OpenTiers
     history: History
+    audit: AuditTrail
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     now: Callable[[], datetime] = _now
     monotonic_s: Callable[[], float] = time.monotonic
@@ -86,7 +89,7 @@ def create_app(dependencies: Dependencies) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with _background(pointer, waiter, services.health):
+        async with _background(services.health, [pointer.watch, waiter.run, services.denials.run]):
             yield
 
     app = FastAPI(
@@ -139,6 +142,7 @@ def _services(dependencies: Dependencies, pointer: LivePointer, waiter: OutcomeW
         monotonic_s=dependencies.monotonic_s,
         new_id=dependencies.new_id,
     )
+    metrics = GatewayMetrics(dependencies.registry)
     return Services(
         settings=settings,
         verifier=TokenVerifier(
@@ -152,7 +156,8 @@ def _services(dependencies: Dependencies, pointer: LivePointer, waiter: OutcomeW
         reader=reader,
         timelines=timelines,
         finder=finder,
-        metrics=GatewayMetrics(dependencies.registry),
+        metrics=metrics,
+        denials=Denials(dependencies.audit, metrics, dependencies.now, dependencies.new_id),
         health=Health(
             log=dependencies.log_reader,
             control=dependencies.control,
@@ -163,15 +168,15 @@ def _services(dependencies: Dependencies, pointer: LivePointer, waiter: OutcomeW
 
 
 @asynccontextmanager
-async def _background(pointer: LivePointer, waiter: OutcomeWaiter, health: Health) -> AsyncIterator[None]:
-    """Follow the live pointer and the outcomes for as long as the body runs."""
+async def _background(health: Health, works: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> AsyncIterator[None]:
+    """Keep works going for as long as the body runs: the live pointer, the outcomes, and what else never ends."""
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             health.is_broken = True
             log.critical("The background work has failed; this process must be replaced", exc_info=error)
 
-    tasks = [asyncio.create_task(pointer.watch()), asyncio.create_task(waiter.run())]
+    tasks = [asyncio.create_task(work()) for work in works]
     for task in tasks:
         task.add_done_callback(ended)
     try:
@@ -185,7 +190,7 @@ async def _background(pointer: LivePointer, waiter: OutcomeWaiter, health: Healt
 async def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, EverlogError)  # noqa: S101 (a type narrowing: registered for it)
     if isinstance(error, DeniedError):
-        request.app.state.services.metrics.auth_denials.inc()
+        request.app.state.services.denials.note(request, error)
     if isinstance(error, IntegrityError):
         log.error("%s", error, extra={"trace_id": request.state.trace_id})
     refusal = of_error(error)

@@ -27,5 +27,8 @@ class GatewayMetrics:
         self.auth_denials = Counter(
             "everlog_auth_denials_total", "Requests without a valid token or the right", registry=registry
         )
+        self.denials_not_audited = Counter(
+            "everlog_denials_not_audited_total", "Denials that the audit trail did not take", registry=registry
+        )
         self.tier_reads = Counter("everlog_tier_reads_total", "Reads by tier", ("tier",), registry=registry)
         show_build(registry)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from everlog.gateway.denials import Denials
 from everlog.gateway.health import Health
 from everlog.gateway.identity import TokenVerifier
 from everlog.gateway.metrics import GatewayMetrics
@@ -28,6 +29,7 @@ class Services:
     finder: OutcomeFinder
     metrics: GatewayMetrics
     health: Health
+    denials: Denials
 
 
 def services_of(request: Request) -> Services:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 TIME_PATTERN: Final = (
@@ -12,3 +13,8 @@ TIME_PATTERN: Final = (
 
 Digits are spelled out: what a ``\\d`` takes depends on the Unicode version of whoever reads.
 """
+
+
+def as_text(time: datetime) -> str:
+    """A time as the log has it, to the millisecond."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
