@@ -13,7 +13,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
 
@@ -31,6 +31,7 @@ from everlog.schemas.events import CONTENT_TYPE, RULES, Event, check_data
 from everlog.schemas.http import CreateRequest
 from everlog.schemas.identifiers import session_key
 from everlog.schemas.payloads import ParticipantJoined, SessionCreated
+from everlog.schemas.times import as_text
 
 SOURCE: Final = "/gateway"
 CREATION: Final = SessionCreated.type_name
@@ -169,7 +170,7 @@ class Sessions:
             type=proposal.type,
             subject=proposal.session,
             tenantid=proposal.identity.tenant,
-            time=self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            time=as_text(self._now()),
             actor=actor,
             expectedversion=proposal.expected_version,
             leaseepoch=proposal.lease_epoch,
