@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,7 @@ from everlog.domain.state import state_hash
 from everlog.domain.stored import COLD, StoredSession
 from everlog.domain.verdicts import PENDING
 from everlog.local.stack import Addresses
+from everlog.ports.warm import SessionWrite
 from everlog.producers import Producer
 from everlog.projector.projection import Projection
 from everlog.projector.settings import ProjectorSettings
@@ -164,6 +166,15 @@ async def assert_true(stores: Stores, *, parked: str | None = None) -> None:
         assert (document.version, state_hash(document.state)) == (len(before), state_hash(state))
 
 
+async def forge(stores: Stores, key: str) -> None:
+    """Write another state, as a bug might."""
+    loaded = (await stores.warm(1).load([key]))[key]
+    assert loaded.stored.state is not None
+    loaded.stored.state.view.title = "forged"
+    loaded.stored.revision += 1
+    await stores.warm(1).write_sessions([SessionWrite(loaded.stored, loaded.base)])
+
+
 async def test_one_session_is_parked_among_a_hundred_thousand_events_and_redriven_while_events_keep_coming(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +210,11 @@ async def test_one_session_is_parked_among_a_hundred_thousand_events_and_redrive
             (row,) = json.loads(out)["parked"]
             assert (row["session"], row["offset"], row["reason"]) == (ILL, waiting.offset, "ZeroDivisionError")
             assert SECRET not in out
+            code, out, _ = await everlog("projection", "parked", "--json")
+            assert (code, json.loads(out)["parked"]) == (0, [row])
+            code, out, _ = await everlog("projection", "list", "--json")
+            (generation,) = json.loads(out)["generations"]
+            assert (code, generation["live"], generation["lag"], generation["parked"]) == (0, True, 0, 1)
 
             code, out, _ = await everlog("projection", "redrive", "ill", "--tenant", TENANT, "--yes", "--json")
             assert (code, json.loads(out)["redriven"]) == (1, 0), "the fold is ill still"
@@ -214,6 +230,13 @@ async def test_one_session_is_parked_among_a_hundred_thousand_events_and_redrive
             assert len(await stores.warm(1).timeline(ILL, 1, version)) == version
             hot = await stores.hot(1, (await stores.control.live()).hot_epoch).get(ILL)
             assert hot is not None and hot.parked is None
+
+            await forge(stores, ILL)
+            code, out, _ = await everlog(
+                "projection", "repair", "ill", "other-1", "--tenant", TENANT, "--yes", "--json"
+            )
+            assert (code, json.loads(out)) == (0, {"asked": 2, "replaced": 1})
+            await assert_true(stores)
 
             assert (await everlog("projection", "redrive", "ill", "--tenant", TENANT, "--yes"))[0] == 3
             assert (await everlog("projection", "redrive", "--all"))[0] == 2
@@ -254,3 +277,68 @@ async def test_a_session_that_was_evicted_comes_back_for_its_next_event(stores: 
         document = await stored(stores, key)
         assert document.state is not None and document.version == 102
         assert state_hash(document.state) == await true_hash(stores, key)
+
+
+async def start_ill_worker() -> asyncio.subprocess.Process:
+    tests = Path(__file__).parent
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(tests / "ill_projector_process.py"),
+        str(tests.parent),
+        env={**os.environ, "EVERLOG_PROJECTOR__SESSION_TIMEOUT_S": "6"},
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+
+
+async def test_parked_sessions_survive_a_rebalance_and_the_kill_of_their_owner(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One worker parks a session of each partition; a second one takes a partition, then the first one is killed."""
+    poison = Poison(monkeypatch)
+    ill = dict[int, str]()
+    for number in range(20):
+        key = f"{TENANT}/ill-{number}"
+        ill.setdefault(partition_of(key.encode(), stores.identity.partitions), key)
+    keys = list(ill.values())
+    first = await start_ill_worker()
+    try:
+        async with Producer(stores.settings.kafka) as producer:
+
+            async def say(text: str) -> None:
+                for key in keys:
+                    await producer.append(key, message(key, text))
+                await up_to_date(stores)
+
+            for key in keys:
+                await producer.append(key, created(key))
+            await say("poison")
+            waiting = {key: (await stored(stores, key)).parked for key in keys}
+            assert all(parked is not None for parked in waiting.values())
+
+            async with projecting(stores) as projection:
+                await until(lambda: owns(projection, 1), "the second worker was given no partition")
+                await say("after the rebalance")
+                first.kill()
+                await first.wait()
+                await until(lambda: owns(projection, 2), "the second worker did not take over")
+                await say("after the kill")
+                for key, before in waiting.items():
+                    document = await stored(stores, key)
+                    assert document.parked is not None and before is not None and document.version == 1
+                    assert (document.parked.offset, document.parked.reason) == (before.offset, before.reason)
+                    assert document.parked.seen > before.seen
+                poison.cure()
+                code, out, _ = await everlog("projection", "redrive", "--all", "--yes", "--json")
+                assert (code, json.loads(out)["redriven"]) == (0, len(waiting))
+                await assert_true(stores)
+                await say("at last")
+                await assert_true(stores)
+    finally:
+        if first.returncode is None:
+            first.kill()
+            await first.wait()
+
+
+async def owns(projection: Projection, partitions: int) -> bool:
+    """Whether a worker has so many partitions."""
+    return len(projection.owned) == partitions
