@@ -28,6 +28,7 @@ from everlog.ports.warm import SessionWrite
 from everlog.producers import Producer
 from everlog.projector.projection import Projection
 from everlog.projector.settings import ProjectorSettings
+from support.deployment import variables_of
 from support.events import TENANT, said, value
 from support.poison import SECRET, Poison
 from support.watched import Watch
@@ -47,22 +48,8 @@ ILL = f"{TENANT}/ill"
 async def stores(services: Addresses, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stores]:
     """A log and stores of this test alone, as ``everlog init`` makes them."""
     name = f"parking-{uuid.uuid4().hex[:8]}"
-    settings = {
-        "KAFKA__BROKERS": services.kafka,
-        "KAFKA__TOPIC": name,
-        "KAFKA__PARTITIONS": "2",
-        "KAFKA__REPLICATION": "1",
-        "REDIS__URL": services.redis,
-        "MONGO__URL": services.mongo,
-        "MONGO__VIEW_DATABASE": f"{name}-views",
-        "MONGO__CONTROL_DATABASE": f"{name}-control",
-        "S3__ENDPOINT_URL": services.s3,
-        "S3__BUCKET": name,
-        "S3__ACCESS_KEY": services.s3_access_key,
-        "S3__SECRET_KEY": services.s3_secret_key,
-    }
-    for field, text in settings.items():
-        monkeypatch.setenv(f"EVERLOG_{field}", text)
+    for variable, text in variables_of(services, name, partitions=2).items():
+        monkeypatch.setenv(variable, text)
     await asyncio.to_thread(initialise)
     async with open_stores(StoreSettings.load()) as stores:
         yield stores
