@@ -52,6 +52,7 @@ PROBLEMS: Final[Mapping[str, tuple[int, str]]] = {
     "malformed": (422, "Not an event under the rules"),
     "unknown-reference": (422, "It names what is not there"),
     "parked": (423, "The session waits for an operator"),
+    "condition-required": (428, "The request must say what it expects"),
     "internal": (500, "Something went wrong here"),
     "not-yet": (503, "The version is not there yet"),
     "unavailable": (503, "Try again later"),

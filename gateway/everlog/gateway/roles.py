@@ -19,14 +19,21 @@ class Verb(StrEnum):
     CREATE = "create a session"
     APPEND = "append to a session"
     READ = "read a session"
+    JOIN = "join or leave a session"
+    LEASE = "hold a lease"
+    CHANGE_STATUS = "suspend, resume, close or reopen a session"
+    RESOLVE = "answer an interrupt"
+    REVOKE_LEASE = "take away a lease in any session"
 
+
+_TAKES_PART: Final = frozenset({Verb.JOIN, Verb.LEASE, Verb.CHANGE_STATUS, Verb.RESOLVE})
 
 ROLES: Final[Mapping[str, frozenset[Verb]]] = {
-    "owner": frozenset({Verb.CREATE, Verb.APPEND, Verb.READ}),
-    "editor": frozenset({Verb.CREATE, Verb.APPEND, Verb.READ}),
+    "owner": frozenset({Verb.CREATE, Verb.APPEND, Verb.READ, Verb.REVOKE_LEASE}) | _TAKES_PART,
+    "editor": frozenset({Verb.CREATE, Verb.APPEND, Verb.READ}) | _TAKES_PART,
     "viewer": frozenset({Verb.READ}),
     "analyst": frozenset({Verb.READ}),
-    "operator": frozenset({Verb.READ}),
+    "operator": frozenset({Verb.READ, Verb.REVOKE_LEASE}),
     "auditor": frozenset({Verb.READ}),
 }
 """A MAD is an editor."""
