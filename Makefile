@@ -46,8 +46,15 @@ replay-check: setup ## Every recorded history folds to what was recorded, and co
 simulation: setup ## The law among fifty writers and chance: SCHEDULES=n (10000) SEED=s
 	@SCHEDULES=$(or $(SCHEDULES),10000) $(BIN)/pytest -q -s tests/simulation
 
-bench: setup ## One benchmark, figures as JSON on the last line: NAME=fold
+bench: setup $(if $(filter projector,$(NAME)),.venv-peers/.ready) ## One benchmark, figures as JSON on the last line: NAME=fold
 	@$(BIN)/python -m benchmarks.run "$(NAME)"
+
+# What our projector is compared with wants older versions than we pin, hence an environment of its own.
+.venv-peers/.ready: .venv/.ready benchmarks/requirements.lock
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-peers
+	@$(BIN)/uv pip sync --quiet --python .venv-peers/bin/python --require-hashes --only-binary :all: benchmarks/requirements.lock
+	@$(BIN)/uv pip install --quiet --python .venv-peers/bin/python --no-deps --editable .
+	@touch $@
 
 format: setup ## Write the house format
 	@$(BIN)/ruff format .
@@ -65,9 +72,12 @@ up: setup ## Start the local services, gateway, projector and archiver in the ba
 down: setup ## Stop them
 	@$(BIN)/everlog down
 
-lock: setup ## Resolve the dependencies anew into requirements.lock
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
-		--no-header --all-extras --group dev pyproject.toml --output-file requirements.lock
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header
+
+lock: setup ## Resolve the dependencies anew into the two lock files
+	@$(COMPILE) --all-extras --group dev pyproject.toml --output-file requirements.lock
+	@cp requirements.lock benchmarks/requirements.lock # uv keeps these versions wherever quixstreams lets it
+	@$(COMPILE) --extra core --group bench pyproject.toml --output-file benchmarks/requirements.lock
 
 clean: ## Delete the environment and all caches
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage build
+	@rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage build

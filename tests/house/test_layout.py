@@ -87,8 +87,9 @@ def test_the_project_names_no_path_of_a_machine_and_leaves_nothing_to_do() -> No
     assert found == []
 
 
-def test_the_lock_names_packages_and_hashes_only() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("name", ["requirements.lock", "benchmarks/requirements.lock"])
+def test_a_lock_names_packages_and_hashes_only(name: str) -> None:
+    lock = (ROOT / name).read_text()
     assert "://" not in lock
     assert "--hash=sha256:" in lock
 
