@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from everlog.schemas.json_values import Json
 from everlog.schemas.payloads import MessageAppended, Part, Payload, StatePatched
 
 Message = MessageAppended
@@ -20,6 +21,21 @@ Appendable = str | Payload | Sequence[Payload]
 def text(content: str) -> Part:
     """A text part of a message."""
     return Part(type="text", text=content)
+
+
+def reasoning(content: str) -> Part:
+    """What a model thought before it spoke."""
+    return Part(type="reasoning", text=content)
+
+
+def data(value: Json, *, media_type: str | None = None) -> Part:
+    """A part of any JSON but null, as a tool gives it."""
+    return Part(type="data", data=value, media_type=media_type)
+
+
+def file(uri: str, *, sha256: str | None = None, size_bytes: int | None = None, media_type: str | None = None) -> Part:
+    """A file by its address; its content lies in an object store."""
+    return Part(type="file", uri=uri, sha256=sha256, size_bytes=size_bytes, media_type=media_type)
 
 
 def body_of(what: Appendable, data: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -11,16 +11,20 @@ from pydantic import ValidationError
 from everlog.schemas.errors import (
     AlreadyExistsError,
     ClosedError,
+    ConfigurationError,
     DormantError,
+    ErasedError,
     EverlogError,
     FencedError,
     ForbiddenError,
     IdempotencyKeyReusedError,
     InvalidEventError,
     KeyConflictError,
+    LeaseHeldError,
     LimitExceededError,
     NotFoundError,
     ParkedError,
+    RateLimitedError,
     RejectedError,
     RetryExpiredError,
     UnauthenticatedError,
@@ -41,11 +45,13 @@ _SIMPLE: Final[dict[str, type[EverlogError]]] = {
     "exists": AlreadyExistsError,
     "fenced": FencedError,
     "closed": ClosedError,
+    "erased": ErasedError,
     "dormant": DormantError,
     "unknown-reference": UnknownReferenceError,
     "id-reused": IdempotencyKeyReusedError,
     "retry-expired": RetryExpiredError,
 }
+_NOT_SPOKEN: Final = frozenset({"no-such-route", "method-not-allowed"})
 
 
 def error_of(answer: httpx.Response) -> EverlogError:
@@ -56,7 +62,7 @@ def error_of(answer: httpx.Response) -> EverlogError:
         return _unreadable(answer)
     name = problem.type.removeprefix(PROBLEM_PREFIX)
     if answer.status_code in LATER:
-        return UnavailableError(GATEWAY, problem.detail, retry_after_s=retry_after_s(answer))
+        return _later(answer, problem.detail)
     if answer.status_code >= 500:
         return EverlogError(f"{GATEWAY} failed: {problem.detail}", hint=f"Its log knows more of {problem.trace_id}")
     return error_named(name, problem.detail, problem.errors, problem.model_extra or {})
@@ -69,6 +75,7 @@ def error_named(name: str, detail: str, errors: list[str], extras: dict[str, Any
     special: dict[str, Callable[[], EverlogError]] = {
         "version-conflict": lambda: VersionConflictError(detail, actual_version=actual_version, events=events),
         "key-conflict": lambda: KeyConflictError(detail, keys=keys, actual_version=actual_version, events=events),
+        "held": lambda: LeaseHeldError(detail, epoch=int(extras.get("held_epoch") or extras.get("epoch") or 0)),
         "parked": lambda: _parked(detail, extras),
         "invalid-request": lambda: InvalidEventError(detail, errors=tuple(errors)),
         "malformed": lambda: InvalidEventError(detail, errors=tuple(errors)),
@@ -77,8 +84,13 @@ def error_named(name: str, detail: str, errors: list[str], extras: dict[str, Any
         return special[name]()
     if name in _SIMPLE:
         return _SIMPLE[name](detail)
-    if name == "limit-exceeded" and "maximum" in extras:
-        return LimitExceededError(str(extras["limit"]), maximum=int(extras["maximum"]), actual=int(extras["actual"]))
+    if name == "limit-exceeded":
+        limit = str(extras.get("limit") or next(iter(keys), "size"))
+        return LimitExceededError(limit, maximum=extras.get("maximum"), actual=extras.get("actual"))
+    if name in _NOT_SPOKEN:
+        return ConfigurationError(
+            f"{GATEWAY} answered {detail}", hint="Check its address; it may be older than the SDK"
+        )
     return RejectedError(name.replace("-", "_"), detail)
 
 
@@ -93,6 +105,11 @@ def _parked(detail: str, extras: dict[str, Any]) -> ParkedError:
     )
 
 
+def _later(answer: httpx.Response, detail: str) -> UnavailableError:
+    error = RateLimitedError if answer.status_code == httpx.codes.TOO_MANY_REQUESTS else UnavailableError
+    return error(GATEWAY, detail, retry_after_s=retry_after_s(answer))
+
+
 def retry_after_s(answer: httpx.Response) -> float:
     """What ``Retry-After`` says, seconds; 1 where it says nothing readable."""
     given = answer.headers.get("retry-after", "")
@@ -103,5 +120,5 @@ def _unreadable(answer: httpx.Response) -> EverlogError:
     """An answer of something before the gateway, such as a proxy."""
     said = f"status {answer.status_code} without a problem"
     if answer.status_code in LATER:
-        return UnavailableError(GATEWAY, said, retry_after_s=retry_after_s(answer))
+        return _later(answer, said)
     return EverlogError(f"{GATEWAY} answered {said}", hint="Check the address: is it Everlog's?")

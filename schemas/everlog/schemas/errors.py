@@ -75,11 +75,15 @@ class InvalidEventError(UsageError):
 
 
 class LimitExceededError(UsageError):
-    """Something is larger than its limit; names the limit, its value and the actual size."""
+    """Something is larger than its limit; names the limit, its value and the actual size.
 
-    def __init__(self, limit: str, *, maximum: int, actual: int) -> None:
+    Where the law refused an event, only the limit is known: ``maximum`` and ``actual`` are None.
+    """
+
+    def __init__(self, limit: str, *, maximum: int | None = None, actual: int | None = None) -> None:
+        sizes = f"{limit} is limited to {maximum}, this has {actual}"
         super().__init__(
-            f"{limit} is limited to {maximum}, this has {actual}",
+            sizes if maximum is not None else f"the session would pass its limit of {limit}",
             hint="Make it smaller, split it, or store large content in an object store and name its address",
         )
         self.limit, self.maximum, self.actual = limit, maximum, actual
