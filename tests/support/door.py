@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from everlog.adapters.memory.audit import MemoryAuditTrail
 from everlog.adapters.memory.control import MemoryControlStore
+from everlog.adapters.memory.heartbeats import MemoryHeartbeats
 from everlog.adapters.memory.hot import MemoryHotStore
 from everlog.adapters.memory.log import MemoryLog
 from everlog.adapters.memory.warm import MemoryWarmStore
@@ -80,6 +81,7 @@ class World:
         self.warm = MemoryWarmStore(now_ms=lambda: time.time_ns() // 1_000_000)
         self.hot = MemoryHotStore(1)
         self.control = MemoryControlStore()
+        self.heartbeats = MemoryHeartbeats()
         self.history = LogHistory(self.log)
         self.audit = MemoryAuditTrail()
         self.settings = GatewaySettings(**({"read_timeout_s": 1.0, "verdict_timeout_s": 2.0} | settings))
@@ -105,6 +107,7 @@ class World:
                 "control": self.control,
                 "open_tiers": self.open_tiers,
                 "history": self.history,
+                "heartbeats": self.heartbeats,
                 **changes,
             }
         )

@@ -24,6 +24,8 @@ from everlog.gateway.documents import describe
 from everlog.gateway.edge import Edge
 from everlog.gateway.health import Health
 from everlog.gateway.identity import TokenVerifier
+from everlog.gateway.janitor import LeaseJanitor
+from everlog.gateway.leases import Leases
 from everlog.gateway.live import LivePointer, OpenTiers
 from everlog.gateway.metrics import GatewayMetrics
 from everlog.gateway.outcomes import OutcomeFinder
@@ -33,11 +35,13 @@ from everlog.gateway.requests import UnsupportedMediaTypeError
 from everlog.gateway.services import Services
 from everlog.gateway.sessions import Sessions
 from everlog.gateway.settings import GatewaySettings
+from everlog.gateway.steadiness import Steadiness
 from everlog.gateway.timeline import TimelineReader
 from everlog.gateway.trust import TrustedKeys
 from everlog.gateway.verdicts import OutcomeWaiter
 from everlog.ports.audit import AuditTrail
 from everlog.ports.control import ControlStore
+from everlog.ports.heartbeats import Heartbeats
 from everlog.ports.history import History
 from everlog.ports.log import Appender, LogIdentity, LogReader
 from everlog.schemas.errors import DeniedError, EverlogError, IntegrityError
@@ -73,6 +77,7 @@ class Dependencies:
     control: ControlStore
     open_tiers: OpenTiers
     history: History
+    heartbeats: Heartbeats
     audit: AuditTrail
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     now: Callable[[], datetime] = _now
@@ -89,7 +94,8 @@ def create_app(dependencies: Dependencies) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with _background(services.health, [pointer.watch, waiter.run, services.denials.run]):
+        works = [pointer.watch, waiter.run, services.denials.run, services.steadiness.run, services.janitor.run]
+        async with _background(services.health, works):
             yield
 
     app = FastAPI(
@@ -132,11 +138,20 @@ def _services(dependencies: Dependencies, pointer: LivePointer, waiter: OutcomeW
     )
     timelines = TimelineReader(reader, pointer, dependencies.history)
     finder = OutcomeFinder(reader, timelines, pointer)
+    steadiness = Steadiness(dependencies.heartbeats, dependencies.monotonic_s)
+    leases = Leases(
+        heartbeats=dependencies.heartbeats,
+        steadiness=steadiness,
+        reader=reader,
+        timelines=timelines,
+        now=dependencies.now,
+    )
     sessions = Sessions(
         appender=dependencies.appender,
         reader=reader,
         finder=finder,
         waiter=waiter,
+        leases=leases,
         acknowledge_timeout_s=settings.append_timeout_s + ACKNOWLEDGE_GRACE_S,
         now=dependencies.now,
         monotonic_s=dependencies.monotonic_s,
@@ -156,6 +171,15 @@ def _services(dependencies: Dependencies, pointer: LivePointer, waiter: OutcomeW
         reader=reader,
         timelines=timelines,
         finder=finder,
+        leases=leases,
+        janitor=LeaseJanitor(
+            heartbeats=dependencies.heartbeats,
+            leases=leases,
+            sessions=sessions,
+            metrics=metrics,
+            grace_s=settings.lease_grace_s,
+        ),
+        steadiness=steadiness,
         metrics=metrics,
         denials=Denials(dependencies.audit, metrics, dependencies.now, dependencies.new_id),
         health=Health(

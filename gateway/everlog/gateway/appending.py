@@ -19,7 +19,7 @@ from everlog.gateway.identity import Identity
 from everlog.gateway.problems import Refusal, of_rejection, problem_response
 from everlog.gateway.services import Services, services_of
 from everlog.gateway.sessions import Judged, Proposal
-from everlog.schemas.errors import EverlogError, InvalidEventError
+from everlog.schemas.errors import ConflictError, EverlogError, InvalidEventError
 from everlog.schemas.http import JSON
 from everlog.schemas.identifiers import IDENTIFIER_PATTERN
 from everlog.schemas.limits import SAFE_INTEGER
@@ -120,7 +120,7 @@ async def measured(services: Services, judging: Awaitable[Judged]) -> Judged:
         judged = await judging
         outcome = outcome_name(judged.verdict)
     except EverlogError as error:
-        outcome = "unavailable" if error.retryable else "refused"
+        outcome = "unavailable" if error.retryable and not isinstance(error, ConflictError) else "refused"
         raise
     finally:
         services.metrics.append_seconds.labels(outcome).observe(time.perf_counter() - begun_s)

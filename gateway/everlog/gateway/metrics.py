@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from everlog.runtime.metrics import show_build
 
@@ -31,4 +31,10 @@ class GatewayMetrics:
             "everlog_denials_not_audited_total", "Denials that the audit trail did not take", registry=registry
         )
         self.tier_reads = Counter("everlog_tier_reads_total", "Reads by tier", ("tier",), registry=registry)
+        self.leases = Gauge(
+            "everlog_leases",
+            "Leases of the whole cluster: alive, or lapsed and not freed",
+            ("state",),
+            registry=registry,
+        )
         show_build(registry)

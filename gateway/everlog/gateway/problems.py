@@ -14,6 +14,7 @@ import orjson
 from starlette.responses import Response
 
 from everlog.domain.verdicts import Reason, Rejected
+from everlog.gateway.leases import HolderAliveError, LeaseGoneError
 from everlog.gateway.reading import NotYetError
 from everlog.schemas.errors import (
     EverlogError,
@@ -91,6 +92,7 @@ def problem_response(refusal: Refusal, *, instance: str, trace_id: str) -> Respo
 
 def of_error(error: EverlogError) -> Refusal:
     """What a caller is told of an error."""
+    extras: dict[str, Any]
     match error:
         case UnauthenticatedError():
             return Refusal("unauthenticated", str(error), headers={"WWW-Authenticate": 'Bearer realm="everlog"'})
@@ -103,6 +105,12 @@ def of_error(error: EverlogError) -> Refusal:
         case LimitExceededError():
             extras = {"limit": error.limit, "maximum": error.maximum, "actual": error.actual}
             return Refusal("limit-exceeded", str(error), extras=extras)
+        case HolderAliveError():
+            extras = {"outcome": "held", "held_epoch": error.epoch or None}
+            return Refusal("held", error.message, extras=extras, headers=retry_after(error.retry_after_s))
+        case LeaseGoneError():
+            extras = {"outcome": "fenced", "held_epoch": error.held_epoch or None}
+            return Refusal("fenced", error.message, extras=extras)
         case ParkedError():
             position = {"partition": error.partition, "offset": error.offset}
             extras = {"last_good_version": error.version, "position": position, "reason": error.reason}

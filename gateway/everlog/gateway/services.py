@@ -9,11 +9,14 @@ from starlette.requests import Request
 from everlog.gateway.denials import Denials
 from everlog.gateway.health import Health
 from everlog.gateway.identity import TokenVerifier
+from everlog.gateway.janitor import LeaseJanitor
+from everlog.gateway.leases import Leases
 from everlog.gateway.metrics import GatewayMetrics
 from everlog.gateway.outcomes import OutcomeFinder
 from everlog.gateway.reading import SessionReader
 from everlog.gateway.sessions import Sessions
 from everlog.gateway.settings import GatewaySettings
+from everlog.gateway.steadiness import Steadiness
 from everlog.gateway.timeline import TimelineReader
 
 
@@ -27,6 +30,9 @@ class Services:
     reader: SessionReader
     timelines: TimelineReader
     finder: OutcomeFinder
+    leases: Leases
+    janitor: LeaseJanitor
+    steadiness: Steadiness
     metrics: GatewayMetrics
     health: Health
     denials: Denials

@@ -21,16 +21,17 @@ from everlog.domain.encoding import encode
 from everlog.domain.record import Headers, Position
 from everlog.domain.verdicts import Accepted, Duplicate, Rejected, Verdict, unpack
 from everlog.gateway.identity import Identity
+from everlog.gateway.leases import ACQUIRED, Leases
 from everlog.gateway.outcomes import OutcomeFinder
 from everlog.gateway.reading import FIRST_PAUSE_S, LONGEST_PAUSE_S, SessionReader
 from everlog.gateway.roles import ADDS_OTHERS, JOINS_AS, Verb, require
 from everlog.gateway.verdicts import OutcomeWaiter
 from everlog.ports.log import Appender
 from everlog.schemas.errors import ForbiddenError, InvalidEventError, UnavailableError, UnknownOutcomeError
-from everlog.schemas.events import CONTENT_TYPE, RULES, Event, check_data
+from everlog.schemas.events import CONTENT_TYPE, RULES, Event, check_data, plain_data
 from everlog.schemas.http import CreateRequest
 from everlog.schemas.identifiers import session_key
-from everlog.schemas.payloads import ParticipantJoined, SessionCreated
+from everlog.schemas.payloads import LeaseRevoked, ParticipantJoined, SessionCreated
 from everlog.schemas.times import as_text
 
 SOURCE: Final = "/gateway"
@@ -86,6 +87,7 @@ class Sessions:
         reader: SessionReader,
         finder: OutcomeFinder,
         waiter: OutcomeWaiter,
+        leases: Leases,
         acknowledge_timeout_s: float,
         now: Callable[[], datetime],
         monotonic_s: Callable[[], float],
@@ -93,6 +95,7 @@ class Sessions:
     ) -> None:
         """``now`` is the wall clock in UTC, ``new_id`` makes UUIDv7s."""
         self._appender, self._reader, self._finder, self._waiter = appender, reader, finder, waiter
+        self._leases = leases
         self._acknowledge_timeout_s = acknowledge_timeout_s
         self._now, self._monotonic_s, self._new_id = now, monotonic_s, new_id
         self._versions: OrderedDict[str, int] = OrderedDict()
@@ -115,7 +118,7 @@ class Sessions:
         """Append an event and wait so long for its verdict (0: only for the acknowledgement).
 
         Raises ``ForbiddenError``, ``NotFoundError`` (only when acting as a participant), ``InvalidEventError``,
-        ``LimitExceededError``, ``UnavailableError``: each before anything was handed over.
+        ``LimitExceededError``, ``HolderAliveError``, ``UnavailableError``: each before anything was handed over.
         """
         identity = proposal.identity
         require(identity, Verb.APPEND)
@@ -125,14 +128,24 @@ class Sessions:
         actor, data = await self._authorised(key, proposal)
         given = proposal.idempotency_key
         event_id = derived_id(identity, proposal.session, given) if given else self._new_id()
+        if proposal.type == ACQUIRED:
+            data = await self._leases.admitted(key, event_id, data)
         traced = (("traceparent", proposal.traceparent.encode()),) if proposal.traceparent else ()
         return await self._hand_over(key, self._event(proposal, event_id, actor, data), traced, wait_s)
 
+    async def append_as_system(self, proposal: Proposal, actor: str, event_id: str, wait_s: float) -> Judged:
+        """Append what the system does by itself: ``actor`` is one of its components. Raises ``UnavailableError``."""
+        key = session_key(proposal.identity.tenant, proposal.session)
+        return await self._hand_over(key, self._event(proposal, event_id, actor, proposal.data), (), wait_s)
+
     async def _authorised(self, key: str, proposal: Proposal) -> tuple[str, dict[str, Any]]:
         """The actor, and the data with what the door fills in."""
-        if proposal.type != ParticipantJoined.type_name:
-            return await self._actor(key, proposal), proposal.data
         identity = proposal.identity
+        if proposal.type != ParticipantJoined.type_name:
+            actor = await self._actor(key, proposal)
+            if proposal.type == LeaseRevoked.type_name:
+                await self._check_governing(key, actor, "take a lease away")
+            return actor, proposal.data
         filled = {"participant": proposal.participant or identity.principal, "principal": identity.principal}
         data = filled | proposal.data
         check_data(proposal.type, data)
@@ -142,10 +155,13 @@ class Sessions:
             return identity.principal, data
         actor = await self._actor(key, proposal)
         if identity.role not in ADDS_OTHERS:
-            shown = await self._reader.last_good(key)
-            if not shown.state.standing.may_govern(actor):
-                raise ForbiddenError("only who governs the session may let others join")
+            await self._check_governing(key, actor, "let others join")
         return actor, data
+
+    async def _check_governing(self, key: str, actor: str, what: str) -> None:
+        shown = await self._reader.last_good(key)
+        if not shown.state.standing.may_govern(actor):
+            raise ForbiddenError(f"only who governs the session may {what}")
 
     async def _actor(self, key: str, proposal: Proposal) -> str:
         """The principal, or the participant of its own that it names; looked up again before it is refused."""
@@ -200,6 +216,7 @@ class Sessions:
         verdict = await self._verdict(key, event.id, position, deadline_s - self._monotonic_s())
         if isinstance(verdict, Accepted):
             self._note(key, verdict.version)
+        await self._leases.noted(key, event.type, plain_data(event), verdict)
         return Judged(key, event.id, verdict, position, known)
 
     async def _verdict(self, key: str, event_id: str, position: Position | None, wait_s: float) -> Verdict | None:

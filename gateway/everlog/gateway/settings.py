@@ -45,6 +45,9 @@ class GatewaySettings(RoomSettings):
     append_timeout_s: float = Field(default=4.0, gt=0, le=60, description="Wait for Kafka's acknowledgement")
     verdict_timeout_s: float = Field(default=5.0, gt=0, le=60, description="Wait for a verdict without Prefer")
     read_timeout_s: float = Field(default=5.0, gt=0, le=60, description="Wait for a state that is not there yet")
+    lease_grace_s: float = Field(
+        default=30.0, ge=0, le=3600, description="So long after it lapsed a lease that nobody takes over is revoked"
+    )
     body_bytes_max: int = Field(
         default=1024 * 1024, ge=1024, description="An event of the largest size, escaped and indented"
     )
