@@ -13,7 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from everlog.schemas import limits
 from everlog.schemas.identifiers import Identifier
 from everlog.schemas.payloads import Member, Usage
-from everlog.schemas.payloads.base import KeyVersion, Labels, StateValues, Title
+from everlog.schemas.payloads.base import (
+    KeyVersion,
+    Labels,
+    ParticipantKind,
+    ParticipantRole,
+    StateValues,
+    Text,
+    Title,
+)
+from everlog.schemas.payloads.interrupt import InterruptStatus
 
 JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
@@ -94,6 +103,46 @@ class CreateRequest(_Request):
     participants: list[Member] = Field(default_factory=list, max_length=limits.PRESENT_PARTICIPANTS - 1)
 
 
+class JoinRequest(_Request):
+    """Who joins a session: by default the token's principal, under its own name."""
+
+    participant: Identifier | None = Field(default=None, description="Id within the session; by default the principal")
+    principal: Identifier | None = Field(default=None, description="Who it is to the outside; by default the caller")
+    kind: ParticipantKind = Field(description="An agent needs a lease to write")
+    role: ParticipantRole = "editor"
+
+
+class ReasonRequest(_Request):
+    """Why, for people."""
+
+    reason: Text | None = None
+
+
+class CloseRequest(_Request):
+    """How it ended, for people."""
+
+    outcome: Text | None = None
+
+
+class ResolveRequest(_Request):
+    """The answer to an interrupt, or that nobody needs one."""
+
+    status: InterruptStatus
+    payload: JsonValue = Field(default=None, description="The answer: any JSON, or its encrypted form")
+
+
+class LeaseRequest(_Request):
+    """A lease to acquire.
+
+    ``supersedes`` names the epoch whose holder was seen dead; without it the door looks itself.
+    """
+
+    ttl_s: int = Field(
+        default=30, ge=1, le=limits.LEASE_TTL_S, description="Seconds without a heartbeat, then it lapses"
+    )
+    supersedes: KeyVersion | None = None
+
+
 class PositionAnswer(_Answer):
     """Where an event's record lies on the log."""
 
@@ -122,6 +171,39 @@ class CreateAnswer(AppendAnswer):
     """What became of a creation, and the session's id."""
 
     session: str
+
+
+class JoinAnswer(AppendAnswer):
+    """What became of a joining, and who has joined."""
+
+    participant: str
+
+
+class LeaseAnswer(AppendAnswer):
+    """What became of an acquisition; ``epoch`` goes into ``Everlog-Lease-Epoch`` of every write."""
+
+    epoch: int | None = None
+    ttl_s: int
+
+
+class HeartbeatAnswer(_Answer):
+    """A lease was kept: it lapses at ``alive_until`` unless it is kept again."""
+
+    epoch: int
+    ttl_s: int
+    alive_until: str
+
+
+class HeldLeaseAnswer(_Answer):
+    """The lease of a participant: ``epoch`` is None where it is free.
+
+    ``alive_until`` is None where its holder gave no sign of life for ``ttl_s``: then it may be taken over.
+    """
+
+    participant: str
+    epoch: int | None = None
+    ttl_s: int | None = None
+    alive_until: str | None = None
 
 
 class ParticipantAnswer(_Answer):
