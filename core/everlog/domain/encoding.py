@@ -5,13 +5,13 @@ The envelope's attributes in the decoder's order, the data in canonical JSON, no
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from everlog.domain.canonical import canonical
 from everlog.domain.envelope import Envelope
-from everlog.domain.event import Malformed, UnknownRules
+from everlog.domain.event import Event, Malformed, UnknownRules
 from everlog.domain.law import LAW
 from everlog.schemas import events, limits
 from everlog.schemas.errors import InvalidEventError, LimitExceededError
@@ -21,11 +21,23 @@ _ATTRIBUTES: Final = tuple(name for name in Envelope.__struct_fields__ if name !
 _encoder: Final = msgspec.json.Encoder()
 
 
+class Encoded(NamedTuple):
+    """The value of a record, and the event that the law reads in it."""
+
+    value: bytes
+    event: Event
+
+
 def encode(event: events.Event) -> bytes:
     """The value of the record for an event, checked by the fold's own decoder.
 
     Raises ``InvalidEventError`` or ``LimitExceededError``: nothing that the log would call malformed passes.
     """
+    return encoded(event).value
+
+
+def encoded(event: events.Event) -> Encoded:
+    """As ``encode``, with what the decoder read."""
     try:
         data = msgspec.Raw(canonical(events.plain_data(event)))
         value = _encoder.encode(Envelope(data=data, **{name: getattr(event, name) for name in _ATTRIBUTES}))
@@ -38,4 +50,5 @@ def encode(event: events.Event) -> bytes:
             raise InvalidEventError(f"not a valid {event.type}: {detail}", errors=(detail,))
         case UnknownRules(rules):
             raise InvalidEventError(f"this door does not know rules {rules}", hint="Upgrade it")
-    return value
+        case read:
+            return Encoded(value, read)

@@ -14,6 +14,7 @@ import msgspec
 from everlog.domain.decoding import Decoder
 from everlog.domain.event import Event, Payload
 from everlog.domain.registry import RULES, RuleBook
+from everlog.domain.standing import Standing
 from everlog.domain.state import State, evolve
 from everlog.domain.types.batch import BatchAppended
 from everlog.domain.verdicts import WITHOUT_SLOT, Accepted, Rejected, Verdict
@@ -55,6 +56,12 @@ class Law:
         if state.standing.status != "erased":
             state.standing.ring.remember(event.id_hash, event.content_hash, verdict)
         return state, verdict
+
+    def judge(self, standing: Standing | None, event: Event) -> Verdict:
+        """The verdict on an event that would come next; changes nothing. Raises ``UnknownRulesError``."""
+        rules = event.rules if standing is None else max(event.rules, standing.rules)
+        lifted = self._lifted(event, rules)
+        return self._books[rules].decide(standing, lifted)
 
     def _lifted(self, event: Event, rules: int) -> Event:
         if rules > self._newest:

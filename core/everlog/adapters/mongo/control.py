@@ -10,6 +10,7 @@ from pymongo.errors import DuplicateKeyError
 
 from everlog.adapters.mongo.connection import Database
 from everlog.adapters.mongo.errors import translated
+from everlog.adapters.mongo.idempotency import MongoIdempotencyStore
 from everlog.adapters.mongo.readers import Readers
 from everlog.adapters.mongo.requests import Requests
 from everlog.adapters.mongo.writes import insert_if_absent
@@ -36,6 +37,8 @@ class MongoControlStore:
         self._anchors = control["anchors"]
         self._readers = Readers(control["readers"], self._log)
         self._requests = Requests(control["requests"], control["request_order"])
+        self.idempotency = MongoIdempotencyStore(control)
+        """The idempotency records in the same database."""
 
     async def initialise(self, identity: LogIdentity) -> None:
         """Create generation 1, the live pointer, hot epoch 1, and remember the log; nothing if they are there.
@@ -54,6 +57,7 @@ class MongoControlStore:
                 hint="Point EVERLOG_KAFKA__BROKERS at the right cluster, or use other databases",
             )
         await self._requests.ensure_indexes()
+        await self.idempotency.ensure_indexes()
         await self.begin_hot_epoch(1, 0, "")
         await insert_if_absent(
             self._generations, {"_id": _generation_id(1), "generation": 1, "fold_version": FOLD_VERSION}
