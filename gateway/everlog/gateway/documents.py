@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -9,44 +10,61 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from everlog.schemas.http import (
-    JSON,
-    PROBLEM_JSON,
-    AppendAnswer,
-    BatchRequest,
-    CreateAnswer,
-    CreateRequest,
-    EventRequest,
-    Problem,
-    StateAnswer,
-    TimelinePage,
-)
+from everlog.gateway.problems import PROBLEMS
+from everlog.schemas.http import JSON, PROBLEM_JSON, PROBLEM_PREFIX, Problem
 
 _REFERENCE: Final = "#/components/schemas/{model}"
-_REQUESTS: Final[tuple[type[BaseModel], ...]] = (EventRequest, BatchRequest, CreateRequest)
-_ANSWERS: Final[tuple[type[BaseModel], ...]] = (AppendAnswer, CreateAnswer, StateAnswer, TimelinePage, Problem)
+_requests: Final[set[type[BaseModel]]] = set()
+_answers: Final[set[type[BaseModel]]] = {Problem}
+"""Models that routes have named as their bodies: they are described as components."""
 
 Responses = dict[int | str, dict[str, Any]]
 
 
-def body_of(*models: type[BaseModel]) -> dict[str, Any]:
+def body_of(*models: type[BaseModel], is_required: bool = True) -> dict[str, Any]:
     """``openapi_extra`` of a route whose JSON body is one of these models."""
+    _requests.update(models)
     schemas = [{"$ref": _REFERENCE.format(model=model.__name__)} for model in models]
     schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+    return {"requestBody": {"required": is_required, "content": {JSON: {"schema": schema}}}}
 
 
 def answers(model: type[BaseModel], **statuses: str) -> Responses:
     """Documented successes, as in ``answers(AppendAnswer, s201="Accepted")``."""
+    _answers.add(model)
     content = {JSON: {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}}
     return {int(status[1:]): {"description": text, "content": content} for status, text in statuses.items()}
 
 
-def problems(*statuses: int, needs_token: bool = True) -> Responses:
-    """Documented errors; 413, 422, 500 and 503 can come from every route, 401 and 403 where it needs a token."""
-    content = {PROBLEM_JSON: {"schema": {"$ref": _REFERENCE.format(model=Problem.__name__)}}}
-    every = sorted({413, 422, 500, 503, *statuses, *((401, 403) if needs_token else ())})
-    return {status: {"description": "Problem", "content": content} for status in every}
+def problems(*statuses: int, needs_token: bool = True, examples: Sequence[str] = ()) -> Responses:
+    """Documented errors; 413, 422, 500 and 503 can come from every route, 401 and 403 where it needs a token.
+
+    ``examples`` names problems that are shown, and whose statuses are documented, too.
+    """
+    shown = {PROBLEMS[name][0] for name in examples}
+    every = sorted({413, 422, 500, 503, *statuses, *shown, *((401, 403) if needs_token else ())})
+    return {
+        status: {"description": "Problem", "content": {PROBLEM_JSON: _problem(status, examples)}} for status in every
+    }
+
+
+def _problem(status: int, examples: Sequence[str]) -> dict[str, Any]:
+    schema = {"schema": {"$ref": _REFERENCE.format(model=Problem.__name__)}}
+    shown = {name: {"value": _example(name)} for name in examples if PROBLEMS[name][0] == status}
+    return schema | ({"examples": shown} if shown else {})
+
+
+def _example(name: str) -> dict[str, Any]:
+    status, title = PROBLEMS[name]
+    return {
+        "type": PROBLEM_PREFIX + name,
+        "title": title,
+        "status": status,
+        "detail": title,
+        "instance": "/v1/sessions/rome-42",
+        "errors": [],
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+    }
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -55,11 +73,15 @@ def describe(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         _, definitions = models_json_schema(
             [
-                *((model, "validation") for model in _REQUESTS),
-                *((model, "serialization") for model in _ANSWERS),
+                *((model, "validation") for model in sorted(_requests, key=_name)),
+                *((model, "serialization") for model in sorted(_answers, key=_name)),
             ],
             ref_template=_REFERENCE,
         )
         document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _name(model: type[BaseModel]) -> str:
+    return model.__name__
