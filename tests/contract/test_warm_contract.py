@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from bson import Binary
@@ -12,6 +13,8 @@ from everlog.adapters.memory.warm import MemoryWarmStore
 from everlog.adapters.mongo import MongoWarmStore, connect
 from everlog.adapters.mongo.connection import Client
 from everlog.domain.law import LAW
+from everlog.domain.searching import Query, found_by, label_terms, words_of
+from everlog.domain.standing import Participant
 from everlog.domain.stored import COLD, Base, Loaded, Parked, Rejection, StoredSession, Stub, TimelineEntry
 from everlog.domain.verdicts import FOREIGN, PENDING, Accepted, Duplicate, Reason, Rejected, pack
 from everlog.local.stack import Addresses
@@ -332,6 +335,101 @@ class WarmContract:
         await written(store, document("acme/raised", offset=9, revision=2), base)
         del waiting["acme/raised"]
         assert {key: parked async for key, parked in store.parked(PARTITION)} == waiting
+
+    async def test_versions_are_told_of_those_that_have_a_document(self, store: WarmStore) -> None:
+        stub = StoredSession("acme/stub", ERA, PARTITION, 1, None, stub=Stub(7, "closed", {}, "ab" * 32))
+        await store.write_sessions([SessionWrite(document(), None), SessionWrite(stub, None)])
+        assert await store.versions([KEY, "acme/stub", "acme/unknown"]) == {KEY: 1, "acme/stub": 7}
+        assert await store.versions([]) == {}
+
+    async def test_sessions_are_found_by_what_stands_beside_them(self, store: WarmStore, clock: Clock) -> None:
+        clock.now_ms = 2_000_000_000_000
+        await store.write_sessions([SessionWrite(one, None) for one in searched()])
+        for query in searches():
+            by = {one.key: found_by(one, clock.now_ms) for one in searched()}
+            order = sorted(
+                (found.updated_ms, key) for key, found in by.items() if found is not None and query.finds(key, found)
+            )
+            hits = await store.search(query)
+            assert [(hit.updated_ms, hit.key) for hit in hits] == order[::-1][: query.limit], query
+            assert all(hit.stored is not None and hit.stored.key == hit.key for hit in hits)
+
+    async def test_a_search_goes_on_behind_the_last_one_that_was_seen(self, store: WarmStore, clock: Clock) -> None:
+        clock.now_ms = 2_000_000_000_000
+        await store.write_sessions([SessionWrite(document(f"acme/s{at}"), None) for at in range(7)])
+        seen: list[str] = []
+        before = None
+        while hits := await store.search(Query("acme", before=before, limit=3)):
+            seen += [hit.key for hit in hits]
+            before = hits[-1].updated_ms, hits[-1].key
+        assert seen == [f"acme/s{at}" for at in reversed(range(7))]
+
+    async def test_what_changed_is_found_anew(self, store: WarmStore) -> None:
+        done = await written(store, document())
+        changed = document(offset=1, revision=2)
+        assert changed.state is not None
+        changed.state.view.title = "Munich"
+        await written(store, changed, done.base)
+        assert [hit.key for hit in await store.search(Query("acme", words=["munich"]))] == [KEY]
+        assert await store.search(Query("acme", words=["at"])) == []
+
+    async def test_a_damaged_document_is_found_without_its_content(
+        self, store: WarmStore, damage: Callable[[str], Awaitable[None]]
+    ) -> None:
+        await written(store, document())
+        await damage(KEY)
+        assert [(hit.key, hit.stored) for hit in await store.search(Query("acme"))] == [(KEY, None)]
+
+
+def searched() -> list[StoredSession]:
+    """Sessions of all forms, with what they can be found by."""
+    forms = []
+    shown: list[tuple[str, Any, dict[str, Any]]] = [
+        ("rome-42", "Trip to Rome", {"team": "support", "a:b": "c"}),
+        ("paris", "Ärger (mit) Paris.*", {"team": "sales"}),
+        ("munich", {"enc": {}}, {"team": {"enc": {}}}),
+    ]
+    for at, (name, title, labels) in enumerate(shown):
+        stored = document(f"acme/{name}")
+        assert stored.state is not None
+        view, standing = stored.state.view, stored.state.standing
+        view.title, view.labels, view.updated_at = title, labels, f"2026-01-0{at + 1}T03:04:05Z"
+        standing.roster["planner"] = Participant("mad-7", "editor", "agent", present=name != "paris")
+        if name == "rome-42":
+            standing.interrupts["ask-1"] = "planner"
+        forms.append(stored)
+    closed = document("acme/closed")
+    assert closed.state is not None
+    closed.state.standing.status = "closed"
+    stub = Stub(7, "closed", {"team": "support"}, "ab" * 32)
+    cold = StoredSession("acme/cold-rome", ERA, PARTITION, 5, None, stub=stub)
+    nothing = StoredSession("acme/nothing", ERA, PARTITION, -1, None, parked=Parked(0, "KeyError", 0))
+    return [*forms, closed, cold, nothing, document("other/rome-42")]
+
+
+def searches() -> list[Query]:
+    return [
+        Query("acme"),
+        Query("other"),
+        Query("nobody"),
+        Query("acme", limit=2),
+        Query("acme", status="closed"),
+        Query("acme", labels=[label_terms("team")]),
+        Query("acme", labels=[label_terms("team:support")]),
+        Query("acme", labels=[label_terms("team:support"), label_terms("a:b:c")]),
+        Query("acme", status="closed", labels=[label_terms("team:support")]),
+        Query("acme", participant="planner"),
+        Query("acme", participant="ada"),
+        Query("acme", principal="mad-7"),
+        Query("acme", principal="planner"),
+        Query("acme", words=words_of("ROM")),
+        Query("acme", words=words_of("trip rome")),
+        Query("acme", words=words_of("ärger mit")),
+        Query("acme", words=[".*"]),
+        Query("acme", words=words_of("enc")),
+        Query("acme", has_interrupts=True),
+        Query("other", has_interrupts=True),
+    ]
 
 
 class TestMemoryWarmStore(WarmContract):

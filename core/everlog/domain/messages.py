@@ -112,6 +112,8 @@ def decode_cursor(text: str) -> Cursor:
         unpacking = zlib.decompressobj()
         packed = unpacking.decompress(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", True), UNPACKED_BYTES)
         cursor = _decoder.decode(packed)
+        if not 1 <= cursor.before[0] <= cursor.seen:
+            raise ValueError("it begins nowhere")
     except (ValueError, zlib.error, msgspec.MsgspecError):
         raise InvalidEventError("before is not a page's next", hint="Leave it out to begin at the newest") from None
     if cursor.overfull_characters:

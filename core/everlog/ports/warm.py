@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from everlog.domain.searching import Query
 from everlog.domain.stored import Base, Loaded, Parked, Rejection, StoredSession, TimelineEntry
 from everlog.schemas.errors import IntegrityError
 
@@ -61,6 +62,14 @@ class Idle(NamedTuple):
     offset: int
 
 
+class Hit(NamedTuple):
+    """A session that was looked for: its key, the time that it is ordered by, its document; None if that is damaged."""
+
+    key: str
+    updated_ms: int
+    stored: StoredSession | None
+
+
 class WarmReader(Protocol):
     """What readers of one generation see."""
 
@@ -69,6 +78,12 @@ class WarmReader(Protocol):
 
         Raises ``DamagedDocumentsError`` when one of them is damaged.
         """
+
+    async def versions(self, keys: Collection[str]) -> dict[str, int]:
+        """The versions of those sessions that have a document."""
+
+    async def search(self, query: Query) -> list[Hit]:
+        """The sessions that a query finds, the latest updated first."""
 
     async def timeline(self, key: str, first: int, last: int) -> list[TimelineEntry]:
         """The entries of versions ``first`` to ``last`` inclusive that are warm, in order (at most 1,024 asked for)."""

@@ -26,6 +26,11 @@ _COLDNESS: Final[dict[Tier, int]] = {"hot": 0, "warm": 1, "cold": 2}
 log = logging.getLogger(__name__)
 
 
+def colder(one: Tier, other: Tier) -> Tier:
+    """The colder of two tiers."""
+    return max(one, other, key=_COLDNESS.__getitem__)
+
+
 class Page(NamedTuple):
     """Entries in the order asked for; ``next_after`` is where the next page begins, None at the end."""
 
@@ -33,6 +38,8 @@ class Page(NamedTuple):
     next_after: int | None
     tier: Tier
     """The coldest tier that was needed."""
+    shown: Shown
+    """The state whose timeline it is."""
 
 
 class TimelineReader:
@@ -42,15 +49,30 @@ class TimelineReader:
         self._reader, self._pointer, self._history = reader, pointer, history
 
     async def page(
-        self, key: str, *, after: int | None, limit: int, newest_first: bool, bytes_max: int = PAGE_BYTES
+        self,
+        key: str,
+        *,
+        after: int | None,
+        limit: int,
+        newest_first: bool,
+        bytes_max: int = PAGE_BYTES,
+        min_version: int = 0,
     ) -> Page:
-        """The entries behind version ``after`` (None: from the beginning) in the order asked for."""
-        shown = await self._reader.current(key)
+        """The entries behind version ``after`` (None: from the beginning) in the order asked for.
+
+        Of a session at ``min_version`` at least, waited for: raises ``NotYetError`` otherwise.
+        """
+        shown = await self._reader.at_least(key, min_version)
         if newest_first:
             first, last = 1, min(shown.version, (after if after is not None else shown.version + 1) - 1)
         else:
             first, last = (after or 0) + 1, shown.version
         return await self._fill(key, shown, first, last, limit, newest_first, bytes_max)
+
+    async def stretch(self, key: str, shown: Shown, first: int, last: int) -> tuple[list[TimelineEntry], Tier]:
+        """The entries of versions ``first`` to ``last`` inclusive of a session as it is shown, and their coldest tier;
+        at most ``CHUNK_ENTRIES``."""
+        return await self._stretch(await self._pointer.tiers(), key, shown, first, last)
 
     async def _fill(
         self, key: str, shown: Shown, first: int, last: int, limit: int, newest_first: bool, bytes_max: int
@@ -62,14 +84,14 @@ class TimelineReader:
             count = min(CHUNK_ENTRIES, limit - len(entries), last - first + 1)
             start = last - count + 1 if newest_first else first
             chunk, chunk_tier = await self._stretch(tiers, key, shown, start, start + count - 1)
-            tier = max(tier, chunk_tier, key=_COLDNESS.__getitem__)
+            tier = colder(tier, chunk_tier)
             for entry in reversed(chunk) if newest_first else chunk:
                 size += len(entry.value)
                 if entries and size > bytes_max:
-                    return Page(entries, entries[-1].version, tier)
+                    return Page(entries, entries[-1].version, tier, shown)
                 entries.append(entry)
             first, last = (first, start - 1) if newest_first else (start + count, last)
-        return Page(entries, entries[-1].version if entries and first <= last else None, tier)
+        return Page(entries, entries[-1].version if entries and first <= last else None, tier, shown)
 
     async def _stretch(
         self, tiers: Tiers, key: str, shown: Shown, first: int, last: int

@@ -258,7 +258,9 @@ def test_a_page_may_end_before_it_is_full() -> None:
     assert words(read(entries, cursor=encode_cursor(following))[0]) == ["one", "two"]
 
 
-@pytest.mark.parametrize("cursor", ["", "?", "AAAA", "x" * (CURSOR_CHARACTERS + 1), "12"])
+@pytest.mark.parametrize(
+    "cursor", ["", "?", "AAAA", "x" * (CURSOR_CHARACTERS + 1), "12", encode_cursor(Cursor((3, 0), 2))]
+)
 def test_a_text_that_is_no_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidEventError, match="before"):
         decode_cursor(cursor)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from everlog.domain.searching import Found, Query, found_by
 from everlog.domain.stored import (
     Base,
     Loaded,
@@ -18,7 +19,7 @@ from everlog.domain.stored import (
     decode_stored,
     encode_stored,
 )
-from everlog.ports.warm import ClosedBatch, DamagedDocumentsError, Idle, SessionWrite, Written
+from everlog.ports.warm import ClosedBatch, DamagedDocumentsError, Hit, Idle, SessionWrite, Written
 from everlog.schemas.errors import IntegrityError
 
 
@@ -28,6 +29,8 @@ class _Document(NamedTuple):
     written_at_ms: int
     clear: StoredSession
     """What can be read without its blob, which may be damaged: all but the state."""
+    version: int
+    found: Found | None
 
 
 class MemoryWarmStore:
@@ -48,6 +51,24 @@ class MemoryWarmStore:
         if damaged:
             raise DamagedDocumentsError(damaged, f"the document of {next(iter(damaged))} fails its checksum")
         return {key: Loaded(decode_stored(held.blob), held.base) for key, held in found.items()}
+
+    async def versions(self, keys: Collection[str]) -> dict[str, int]:
+        """The versions of those sessions that have a document."""
+        return {key: self._documents[key].version for key in keys if key in self._documents}
+
+    async def search(self, query: Query) -> list[Hit]:
+        """The sessions that a query finds, the latest updated first."""
+        order = [
+            (held.found.updated_ms, key)
+            for key, held in self._documents.items()
+            if held.found is not None and query.finds(key, held.found)
+        ]
+        order.sort(reverse=True)
+        return [Hit(key, updated_ms, self._whole(key)) for updated_ms, key in order[: query.limit]]
+
+    def _whole(self, key: str) -> StoredSession | None:
+        blob, base = self._documents[key][:2]
+        return decode_stored(blob) if checksum(blob) == base.checksum else None
 
     async def timeline(self, key: str, first: int, last: int) -> list[TimelineEntry]:
         """The warm entries of versions ``first`` to ``last`` inclusive, in order."""
@@ -83,9 +104,9 @@ class MemoryWarmStore:
         current = self._documents.get(key)
         found = current.base if current is not None else None
         if found == write.base:
-            self._documents[key] = _Document(
-                blob, ours, self._now_ms(), msgspec.structs.replace(write.document, state=None)
-            )
+            now_ms, clear = self._now_ms(), msgspec.structs.replace(write.document, state=None)
+            by = found_by(write.document, now_ms)
+            self._documents[key] = _Document(blob, ours, now_ms, clear, write.document.version, by)
         elif found != ours:
             if write.base is not None and (found is None or found.revision <= write.base.revision):
                 raise IntegrityError(f"the document of {key} is older than its base, or missing")

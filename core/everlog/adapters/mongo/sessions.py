@@ -5,10 +5,12 @@ A document keeps the stored form whole (``blob``); beside it lie only the fields
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
+import structlog
 from bson import Int64
 from pymongo import DeleteOne, InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError
@@ -16,15 +18,18 @@ from pymongo.errors import BulkWriteError
 from everlog.adapters.mongo import connection
 from everlog.adapters.mongo.errors import duplicates, translated
 from everlog.adapters.mongo.writes import IDS_OF_A_QUERY, pieces
+from everlog.domain.searching import Query, found_by
 from everlog.domain.stored import Base, Loaded, Parked, StoredSession, checksum, decode_stored, encode_stored
-from everlog.ports.warm import DamagedDocumentsError, Idle, SessionWrite, Written
+from everlog.ports.warm import DamagedDocumentsError, Hit, Idle, SessionWrite, Written
 from everlog.schemas.errors import IntegrityError
 
 CLEAR_BYTES: Final = 512
-"""What a document takes beside its blob, bytes at most: field names, numbers and the longest key."""
+"""What a document takes beside its blob, bytes at most: field names, numbers and the longest key; and as much as the
+blob again, in which everything stands that it is searched by."""
 
 _GUARD: Final = ("_id", "revision", "checksum")
 _INCARNATION: Final = (*_GUARD, "written_at_ms")
+_log = structlog.get_logger(__name__)
 _Operation = InsertOne[dict[str, Any]] | ReplaceOne[dict[str, Any]]
 
 
@@ -47,11 +52,17 @@ class Sessions:
         self._collection = collection
 
     async def ensure_indexes(self) -> None:
-        """An index by partition, for dropping one: it never changes, so replacing a document does not touch it. And
-        one of parked sessions, in which the others do not stand."""
+        """An index by partition, for dropping one; those of parked and of interrupted sessions, in which the others do
+        not stand; and those of the search.
+
+        A write moves a document in the one by time, and in the others only where it changed what they are about."""
         with translated():
             await self._collection.create_index("partition")
             await self._collection.create_index("parked.offset", sparse=True)
+            await self._collection.create_index("interrupted", sparse=True)
+            await self._collection.create_index([("tenant", 1), ("updated_ms", -1), ("_id", -1)])
+            for field in ("labels", "participants", "principals", "words"):
+                await self._collection.create_index([("tenant", 1), (field, 1)])
 
     async def load(self, keys: Collection[str]) -> dict[str, Loaded]:
         """The documents of those sessions that have one; raises ``DamagedDocumentsError``."""
@@ -70,10 +81,34 @@ class Sessions:
             raise DamagedDocumentsError(damaged, detail)
         return loaded
 
+    async def versions(self, keys: Collection[str]) -> dict[str, int]:
+        """The versions of those sessions that have a document."""
+        versions: dict[str, int] = {}
+        for piece in pieces(keys, limit=IDS_OF_A_QUERY):
+            with translated():
+                async for found in self._collection.find({"_id": {"$in": piece}}, ["version"]):
+                    versions[found["_id"]] = int(found["version"])
+        return versions
+
+    async def search(self, query: Query) -> list[Hit]:
+        """The sessions that a query finds, the latest updated first; a damaged one is reported."""
+        hits: list[Hit] = []
+        fields = [*_GUARD, "blob", "updated_ms"]
+        with translated():
+            cursor = self._collection.find(_filter(query), fields).sort([("updated_ms", -1), ("_id", -1)])
+            async for found in cursor.limit(query.limit):
+                try:
+                    stored = _verified(found).stored
+                except IntegrityError as error:
+                    _log.error("a damaged document is not listed", error=error.message)
+                    stored = None
+                hits.append(Hit(found["_id"], int(found["updated_ms"]), stored))
+        return hits
+
     async def write(self, writes: Sequence[SessionWrite], now_ms: int) -> Written:
         """Write documents onto their bases; ``now_ms`` is what ``idle`` will compare."""
         written = Written({}, frozenset())
-        for piece in pieces(map(_encoded, writes), lambda item: len(item.blob) + CLEAR_BYTES):
+        for piece in pieces(map(_encoded, writes), lambda item: 2 * len(item.blob) + CLEAR_BYTES):
             moved = await self._write_piece(piece, now_ms)
             written.documents.update(
                 {item.key: Loaded(item.write.document, item.ours) for item in piece if item.key not in moved}
@@ -162,8 +197,44 @@ def _document(item: _Encoded, now_ms: int) -> dict[str, Any]:
         "status": _status(stored),
         "stub": stored.stub is not None,
         "written_at_ms": Int64(now_ms),
+        **_searched(stored, now_ms),
         "blob": item.blob,
         **({"parked": _clear(stored.parked)} if stored.parked is not None else {}),
+    }
+
+
+def _searched(stored: StoredSession, now_ms: int) -> dict[str, Any]:
+    found = found_by(stored, now_ms)
+    if found is None:
+        return {}
+    return {
+        "tenant": found.tenant,
+        "labels": found.labels,
+        "participants": found.participants,
+        "principals": found.principals,
+        "words": found.words,
+        "updated_ms": Int64(found.updated_ms),
+        **({"interrupted": found.tenant} if found.interrupts else {}),
+    }
+
+
+def _filter(query: Query) -> dict[str, Any]:
+    """What ``Query.finds`` says, for MongoDB."""
+    conditions: list[dict[str, Any]] = [{"labels": {"$in": list(group)}} for group in query.labels]
+    conditions += [{"words": {"$regex": f"^{re.escape(word)}"}} for word in query.words]
+    if query.participant is not None:
+        conditions.append({"participants": query.participant})
+    if query.principal is not None:
+        conditions.append({"principals": query.principal})
+    if query.before is not None:
+        updated_ms, key = query.before
+        conditions.append(
+            {"$or": [{"updated_ms": {"$lt": updated_ms}}, {"updated_ms": updated_ms, "_id": {"$lt": key}}]}
+        )
+    return {
+        "interrupted" if query.has_interrupts else "tenant": query.tenant,
+        **({"status": query.status} if query.status is not None else {}),
+        **({"$and": conditions} if conditions else {}),
     }
 
 

@@ -8,8 +8,9 @@ from everlog.adapters.mongo.connection import Database
 from everlog.adapters.mongo.sessions import Sessions
 from everlog.adapters.mongo.timeline import Rejections, Timeline
 from everlog.adapters.mongo.watermarks import Outcomes, Watermarks
+from everlog.domain.searching import Query
 from everlog.domain.stored import Loaded, Parked, Rejection, TimelineEntry
-from everlog.ports.warm import ClosedBatch, Idle, SessionWrite, Written
+from everlog.ports.warm import ClosedBatch, Hit, Idle, SessionWrite, Written
 
 
 class MongoWarmStore:
@@ -30,6 +31,14 @@ class MongoWarmStore:
     async def load(self, keys: Collection[str]) -> dict[str, Loaded]:
         """The documents of those sessions that have one. Raises ``DamagedDocumentsError``."""
         return await self._sessions.load(keys)
+
+    async def versions(self, keys: Collection[str]) -> dict[str, int]:
+        """The versions of those sessions that have a document."""
+        return await self._sessions.versions(keys)
+
+    async def search(self, query: Query) -> list[Hit]:
+        """The sessions that a query finds, the latest updated first."""
+        return await self._sessions.search(query)
 
     async def timeline(self, key: str, first: int, last: int) -> list[TimelineEntry]:
         """The warm entries of versions ``first`` to ``last`` inclusive, in order."""
