@@ -1,6 +1,6 @@
 # Everlog. `make help` lists the targets; `make demo` and `make test` need nothing but Python 3.11+, git and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check replay-check simulation bench unit coverage mutants integration up down lock generate freeze format clean
+.PHONY: help setup demo test check replay-check simulation chaos bench unit coverage mutants integration up down lock generate freeze format clean
 
 BIN := .venv/bin
 SOURCES := schemas core producers projector archiver replay gateway local cli tests
@@ -45,6 +45,9 @@ replay-check: setup ## Every recorded history folds to what was recorded, and co
 
 simulation: setup ## The law among fifty writers and chance: SCHEDULES=n (10000) SEED=s
 	@SCHEDULES=$(or $(SCHEDULES),10000) $(BIN)/pytest -q -s tests/simulation
+
+chaos: setup ## Servers, workers and networks broken on purpose under load: CHAOS_RUNS=n (20) SEED=s
+	@CHAOS_RUNS=$(or $(CHAOS_RUNS),20) $(BIN)/pytest -q -s -m chaos tests/chaos
 
 bench: setup $(if $(filter projector,$(NAME)),.venv-peers/.ready) ## One benchmark, figures as JSON on the last line: NAME=fold
 	@$(BIN)/python -m benchmarks.run "$(NAME)"
