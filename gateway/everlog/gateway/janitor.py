@@ -15,7 +15,7 @@ from everlog.domain.verdicts import Accepted
 from everlog.gateway.identity import Identity
 from everlog.gateway.leases import HolderAliveError, Leases
 from everlog.gateway.metrics import GatewayMetrics
-from everlog.gateway.sessions import Proposal, Sessions, derived_id
+from everlog.gateway.sessions import Proposal, Sessions
 from everlog.ports.heartbeats import Heartbeats, Lease
 from everlog.schemas.errors import EverlogError, UnavailableError
 from everlog.schemas.identifiers import split_key
@@ -84,9 +84,9 @@ class LeaseJanitor:
             session=session,
             type=LeaseRevoked.type_name,
             data={"participant": lease.participant, "epoch": lease.epoch, "reason": REASON},
+            idempotency_key=f"lease/{lease.participant}/{lease.epoch}",
         )
-        event_id = derived_id(proposal.identity, session, f"lease/{lease.participant}/{lease.epoch}")
-        judged = await self._sessions.append_as_system(proposal, SYSTEM, event_id, VERDICT_TIMEOUT_S)
+        judged = await self._sessions.append_as_system(proposal, SYSTEM, VERDICT_TIMEOUT_S)
         if judged.verdict is not None:
             await self._leases.ended(lease)
         return isinstance(judged.verdict, Accepted)

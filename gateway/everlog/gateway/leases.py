@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from everlog.domain.canonical import id_hash
@@ -129,6 +129,10 @@ class Leases:
         ttl_s = alive.ttl_s if alive is not None else (await self._acquisition(lease)).ttl_s
         await self._heartbeats.beat(lease, ttl_s)
         return ttl_s
+
+    def lapses_at(self, left_s: float) -> datetime:
+        """When a lease lapses of which so many seconds are left."""
+        return self._now() + timedelta(seconds=left_s)
 
     async def alive(self, lease: Lease) -> Alive | None:
         """What is known of a holder's life."""
