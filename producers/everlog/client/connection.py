@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -75,7 +75,7 @@ class Everlog:
         from everlog.client.sync import SyncEverlog
 
         return SyncEverlog(
-            lambda: cls.connect(
+            cls.connect(
                 url,
                 token=token,
                 spool=spool,
@@ -138,7 +138,7 @@ class Everlog:
         status: str | None = None,
         participant: str | None = None,
         limit: int | None = None,
-    ) -> AsyncIterator[ListedSession]:
+    ) -> AsyncGenerator[ListedSession]:
         """Sessions that have all these labels, this status and this participant; the latest updated first."""
         return list_sessions(self._link, labels=labels, status=status, participant=participant, query=None, limit=limit)
 
@@ -150,12 +150,12 @@ class Everlog:
         status: str | None = None,
         participant: str | None = None,
         limit: int | None = None,
-    ) -> AsyncIterator[ListedSession]:
+    ) -> AsyncGenerator[ListedSession]:
         """Sessions that words are found in, among those that ``list`` would give."""
         return list_sessions(
             self._link, labels=labels, status=status, participant=participant, query=query, limit=limit
         )
 
-    def interrupts(self) -> AsyncIterator[InterruptAnswer]:
+    def interrupts(self) -> AsyncGenerator[InterruptAnswer]:
         """Interrupts that wait for a human, of all sessions; answer one with ``session(...).resolve``."""
         return pending_interrupts(self._link, "pending")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -96,7 +96,7 @@ def _decision(event: TimelineEvent, data: dict[str, Any]) -> Decision:
     return Decision(data["interrupt"], data["status"] == "resolved", data.get("payload"), event.actor, event.version)
 
 
-async def pending_interrupts(link: Link, status: str) -> AsyncIterator[InterruptAnswer]:
+async def pending_interrupts(link: Link, status: str) -> AsyncGenerator[InterruptAnswer]:
     """Interrupts of all sessions that the caller may see, page by page."""
     cursor: str | None = None
     while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 from everlog.client.link import Link
 from everlog.schemas.http import LISTED_MAX, ListedSession, SessionsPage
@@ -16,7 +16,7 @@ async def list_sessions(
     participant: str | None,
     query: str | None,
     limit: int | None,
-) -> AsyncIterator[ListedSession]:
+) -> AsyncGenerator[ListedSession]:
     """Sessions page by page; see ``Everlog.list``."""
     asked = {
         "label": [f"{name}:{value}" for name, value in (labels or {}).items()] or None,

@@ -132,12 +132,11 @@ class Membership:
         lease_ttl_s: int | None,
         *,
         lease_wait_s: float,
-        supersedes: int | None,
     ) -> None:
         self._me = Participant(wire, session_id, name)
         self._link = wire.link
         self._kind, self._role = kind, role
-        self._lease_ttl_s, self._lease_wait_s, self._supersedes = lease_ttl_s, lease_wait_s, supersedes
+        self._lease_ttl_s, self._lease_wait_s = lease_ttl_s, lease_wait_s
         self._beating: asyncio.Task[None] | None = None
         self._path = f"/v1/sessions/{session_id}/participants"
 
@@ -179,12 +178,11 @@ class Membership:
     async def _acquire(self, ttl_s: int) -> int:
         """The epoch of a new lease."""
         deadline_s = monotonic() + self._lease_wait_s
-        body = {"ttl_s": ttl_s} if self._supersedes is None else {"ttl_s": ttl_s, "supersedes": self._supersedes}
         headers = {PARTICIPANT_HEADER: self._me.name}
         while True:
             try:
                 path = f"{self._path}/{self._me.name}/lease"
-                answer = await self._link.request("PUT", path, body=body, headers=headers)
+                answer = await self._link.request("PUT", path, body={"ttl_s": ttl_s}, headers=headers)
                 done = await _judged(appended(self._link, answer))
             except LeaseHeldError:
                 if monotonic() >= deadline_s:

@@ -16,15 +16,23 @@ _END: Final = object()
 
 
 class Portal:
-    """Runs coroutines on its loop and waits for them. Threads may share it."""
+    """Runs coroutines on its loop and waits for them, once it was started. Threads may share it."""
 
     def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the loop."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="everlog-client", daemon=True)
         self._thread.start()
 
     def call(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """Its result. An interrupted wait (Ctrl-C) cancels it."""
+        """Its result. An interrupted wait (Ctrl-C) cancels it. Raises ``RuntimeError`` before the start."""
+        if self._loop is None:
+            work.close()
+            raise RuntimeError("use it as a context: with Everlog.connect_sync(...) as log")
         waiting = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return waiting.result()
@@ -51,18 +59,22 @@ class Portal:
 
     def close(self) -> None:
         """End the loop, with what still runs on it."""
-        self.call(self._cancel_all())
+        if self._loop is None or self._thread is None:
+            return
+        self.call(_end_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._loop = self._thread = None
 
-    async def _cancel_all(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await self._loop.shutdown_asyncgens()
-        await self._loop.shutdown_default_executor()
+
+async def _end_all() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()
+    await asyncio.get_running_loop().shutdown_default_executor()
 
 
 class Face:

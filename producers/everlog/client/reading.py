@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from everlog.client.answers import State
 from everlog.client.link import Link
@@ -26,7 +26,7 @@ async def read_state(
     return State.model_validate({**answer.json(), "tier": answer.headers[TIER_HEADER]})
 
 
-async def read_timeline(link: Link, session: str, after: int, limit: int | None) -> AsyncIterator[TimelineEvent]:
+async def read_timeline(link: Link, session: str, after: int, limit: int | None) -> AsyncGenerator[TimelineEvent]:
     """The accepted events behind a version, oldest first, page by page."""
     left, position = limit, str(after)
     while left is None or left > 0:

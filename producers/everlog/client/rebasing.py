@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -57,7 +57,7 @@ class Attempt:
         return False
 
 
-async def rebase(read: Read, attempts: int) -> AsyncIterator[Attempt]:
+async def rebase(read: Read, attempts: int) -> AsyncGenerator[Attempt]:
     """Attempts until one ends without a conflict, at most so many."""
     pause_s, version = growing_pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S), None
     for number in range(1, attempts + 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, overload
 
@@ -33,20 +33,17 @@ class Session(Writer):
         role: ParticipantRole = "editor",
         lease_ttl_s: int | None = None,
         lease_wait_s: float = 0.0,
-        supersedes: int | None = None,
     ) -> AbstractAsyncContextManager[Participant]:
         """Join as a participant, with a lease where ``lease_ttl_s`` is given or ``kind`` is ``agent``; being there
         already counts as joined. Leaves at the end, which frees the lease.
 
-        A lease that another process of this participant holds is an error, ``LeaseHeldError``, unless it lapses within
-        ``lease_wait_s``, or ``supersedes`` names its epoch: that takes it over, and fences the other process.
+        A lease that another process of this participant holds is an error, ``LeaseHeldError``. One that died holds it
+        until it has been silent for its life; ``lease_wait_s`` is how long to wait for that, and taking over fences it.
         Raises ``ForbiddenError`` for a role above the token's, or a participant of somebody else.
         """
         if lease_ttl_s is None and kind == "agent":
             lease_ttl_s = LEASE_TTL_S
-        return Membership(
-            self._wire, self.id, participant, kind, role, lease_ttl_s, lease_wait_s=lease_wait_s, supersedes=supersedes
-        )
+        return Membership(self._wire, self.id, participant, kind, role, lease_ttl_s, lease_wait_s=lease_wait_s)
 
     async def state(self, *, min_version: int | None = None, at_version: int | None = None) -> State:
         """The state: as it stands, at least at a version (waited for), or exactly at one; ``tier`` says where from.
@@ -55,7 +52,7 @@ class Session(Writer):
         """
         return await read_state(self._wire.link, self.id, min_version=min_version, at_version=at_version)
 
-    def timeline(self, *, after: int = 0, limit: int | None = None) -> AsyncIterator[TimelineEvent]:
+    def timeline(self, *, after: int = 0, limit: int | None = None) -> AsyncGenerator[TimelineEvent]:
         """The accepted events behind a version, oldest first, at most ``limit``; read page by page."""
         return read_timeline(self._wire.link, self.id, after, limit)
 
@@ -70,14 +67,14 @@ class Session(Writer):
         return await read_messages(self._wire.link, self.id, last, view)
 
     @overload
-    def follow(self, *, after: int | None = None, deltas: Literal[False] = False) -> AsyncIterator[TimelineEvent]: ...
+    def follow(self, *, after: int | None = None, deltas: Literal[False] = False) -> AsyncGenerator[TimelineEvent]: ...
 
     @overload
     def follow(
         self, *, after: int | None = None, deltas: Literal[True]
-    ) -> AsyncIterator[TimelineEvent | DeltaFrame]: ...
+    ) -> AsyncGenerator[TimelineEvent | DeltaFrame]: ...
 
-    def follow(self, *, after: int | None = None, deltas: bool = False) -> AsyncIterator[Any]:
+    def follow(self, *, after: int | None = None, deltas: bool = False) -> AsyncGenerator[Any]:
         """The accepted events behind a version as they come, for ever; without ``after`` those from now on.
 
         Goes on by itself after a broken connection: without a gap, without a duplicate. With ``deltas`` what runs are

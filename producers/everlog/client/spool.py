@@ -24,6 +24,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from everlog.client.outgoing import Outgoing
 from everlog.schemas.errors import EverlogError, UnavailableError
+from everlog.schemas.times import as_text
 
 SPOOL_BYTES_MAX: Final = 256 * 1024 * 1024
 """What waits at most, in bytes of events: half a million usual ones, an hour of a busy agent."""
@@ -191,7 +192,7 @@ class Spool:
         """In this order, so that a crash in between loses nothing: at worst a line stands twice, which is mended."""
         outgoing = waiting.outgoing
         line: dict[str, Any] = {
-            "refused_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "refused_at": as_text(datetime.now(UTC)),
             "error": type(error).__name__,
             "message": str(error),
             "session": outgoing.session,

@@ -11,7 +11,7 @@ while the caller does something else. Threads may share a connection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import TracebackType
 from typing import Any, Literal, Self, overload
@@ -217,7 +217,6 @@ class SyncSession(_SyncWriter):
         role: ParticipantRole = "editor",
         lease_ttl_s: int | None = None,
         lease_wait_s: float = 0.0,
-        supersedes: int | None = None,
     ) -> AbstractContextManager[SyncParticipant]:
         """Join as a participant; see ``Session.join``."""
         membership = self._core.join(
@@ -226,7 +225,6 @@ class SyncSession(_SyncWriter):
             role=role,
             lease_ttl_s=lease_ttl_s,
             lease_wait_s=lease_wait_s,
-            supersedes=supersedes,
         )
         return SyncMembership(self._portal, membership)
 
@@ -243,13 +241,18 @@ class SyncSession(_SyncWriter):
         return self._portal.iterate(self._core.follow(after=after))
 
 
-class SyncEverlog:
+class SyncEverlog(Face):
     """A client of one gateway: ``with Everlog.connect_sync(...) as log``; see ``Everlog``."""
 
-    def __init__(self, connect: Callable[[], Everlog]) -> None:
-        self._connect = connect
-        self._portal: Portal | None = None
-        self._core_: Everlog | None = None
+    _core: Everlog
+
+    create = blocking(Everlog.create, lambda portal, session: SyncSession(portal, session))
+    list = iterating(Everlog.list)
+    search = iterating(Everlog.search)
+    interrupts = iterating(Everlog.interrupts)
+
+    def __init__(self, core: Everlog) -> None:
+        super().__init__(Portal(), core)
 
     @property
     def spool(self) -> Spool | None:
@@ -257,44 +260,22 @@ class SyncEverlog:
         return self._core.spool
 
     def __enter__(self) -> Self:
-        portal = Portal()
+        self._portal.start()
         try:
-            self._core_ = portal.call(self._open())
+            self._portal.call(self._core.__aenter__())
         except BaseException:
-            portal.close()
+            self._portal.close()
             raise
-        self._portal = portal
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._opened.call(self._core.__aexit__(kind, error, trace))
+            self._portal.call(self._core.__aexit__(kind, error, trace))
         finally:
-            self._opened.close()
-            self._portal = self._core_ = None
-
-    @property
-    def _opened(self) -> Portal:
-        if self._portal is None:
-            raise RuntimeError("use it as a context: with Everlog.connect_sync(...) as log")
-        return self._portal
-
-    @property
-    def _core(self) -> Everlog:
-        if self._core_ is None:
-            raise RuntimeError("use it as a context: with Everlog.connect_sync(...) as log")
-        return self._core_
-
-    create = blocking(Everlog.create, lambda portal, session: SyncSession(portal, session))
-    list = iterating(Everlog.list)
-    search = iterating(Everlog.search)
-    interrupts = iterating(Everlog.interrupts)
+            self._portal.close()
 
     def session(self, session_id: str) -> SyncSession:
         """A session by its id; no I/O."""
-        return SyncSession(self._opened, self._core.session(session_id))
-
-    async def _open(self) -> Everlog:
-        return await self._connect().__aenter__()
+        return SyncSession(self._portal, self._core.session(session_id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from everlog.client.answers import Appended
@@ -123,7 +123,7 @@ class Writer:
         """A piece of work: a context that starts it, and ends it as completed, failed or canceled."""
         return Run(self, self._wire.link, agent, run_id, parent_run)
 
-    def rebasing(self, *, attempts: int = ATTEMPTS_MAX) -> AsyncIterator[Attempt]:
+    def rebasing(self, *, attempts: int = ATTEMPTS_MAX) -> AsyncGenerator[Attempt]:
         """Attempts at a change of what was read: ``async for attempt in me.rebasing(): async with attempt as state:``.
 
         A ``VersionConflictError`` or ``KeyConflictError`` in the body leads to another attempt, on a newer state,
