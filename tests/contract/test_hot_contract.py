@@ -14,7 +14,7 @@ from everlog.adapters.memory.hot import MemoryHotStore
 from everlog.adapters.redis import RedisHotStore
 from everlog.domain.stored import StoredSession, Stub, TimelineEntry
 from everlog.local.stack import Addresses
-from everlog.ports.hot import TAIL_BYTES, TAIL_ENTRIES, HotStore, HotWrite, Outcomes
+from everlog.ports.hot import TAIL_BYTES, TAIL_ENTRIES, HotStore, HotWrite, Outcomes, key_mark
 from everlog.runtime.config import RedisSettings
 from everlog.schemas.errors import ConfigurationError, UnavailableError
 from everlog.schemas.limits import VALUE_BYTES
@@ -95,6 +95,11 @@ class HotContract:
         assert await hot.get(KEY) == later
         assert versions(await hot.tail(KEY)) == [5]
 
+    async def test_only_the_newest_entries_are_given_where_no_more_are_wanted(self, hot: HotStore) -> None:
+        await hot.put([HotWrite(document(5), entries(1, 5))])
+        assert versions(await hot.tail(KEY, 2)) == [4, 5]
+        assert versions(await hot.tail(KEY, 9)) == [1, 2, 3, 4, 5]
+
     async def test_entries_that_continue_the_tail_are_added(self, hot: HotStore) -> None:
         await hot.put([HotWrite(document(2), entries(1, 2)), HotWrite(document(5), entries(3, 5))])
         assert versions(await hot.tail(KEY)) == [1, 2, 3, 4, 5]
@@ -166,7 +171,9 @@ class HotContract:
         assert incarnation and await hot.at_epoch(7).incarnation() == incarnation == await hot.incarnation()
 
     async def test_a_subscriber_hears_everything_from_its_entry_on(self, hot: HotStore) -> None:
-        published = [Outcomes(2, 3, first, [1 << 8, 127, 2**50]) for first in range(0, 30, 3)]
+        published = [
+            Outcomes(2, 3, first, [1 << 8, 127, 2**50], [key_mark(KEY), 2**64 - 1]) for first in range(0, 30, 3)
+        ]
         await hot.publish(Outcomes(2, 3, 1_000, [0]))
         async with hot.subscribe() as outcomes, hot.at_epoch(9).subscribe() as others:
             for one in published:

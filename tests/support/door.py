@@ -28,7 +28,7 @@ from everlog.gateway.live import Tiers
 from everlog.gateway.settings import GatewaySettings
 from everlog.gateway.trust import FixedKey
 from everlog.ports.control import Live
-from everlog.ports.hot import HotWrite, Outcomes
+from everlog.ports.hot import HotWrite, Outcomes, key_mark
 from everlog.ports.log import LogIdentity
 from everlog.ports.warm import ClosedBatch, SessionWrite
 from everlog.schemas.limits import SAFE_INTEGER
@@ -141,7 +141,8 @@ class World:
         shown = [(fold.document, fold.entries) for fold in folds]
         await self.hot.put([HotWrite(one, added) for one, added in shown if one is not None and one.state is not None])
         if self.publishing:
-            await self.hot.publish(Outcomes(IDENTITY.era, partition, first, list(batch.outcomes)))
+            moved = [key_mark(fold.key) for fold in folds if fold.entries]
+            await self.hot.publish(Outcomes(IDENTITY.era, partition, first, list(batch.outcomes), moved))
 
     async def _folded(self, key: str, loaded: Loaded | None, records: list[LogRecord], stretch: Stretch) -> SessionFold:
         try:

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 import msgspec
+import xxhash
 
 from everlog.domain.stored import StoredSession, TimelineEntry
 
@@ -54,6 +55,13 @@ class Outcomes(msgspec.Struct, array_like=True, frozen=True):
     partition: int
     first: int
     packed: list[int]
+    moved: list[int] = []
+    """``key_mark`` of every session that got another version: whoever follows one looks at it."""
+
+
+def key_mark(key: str) -> int:
+    """A short mark of a session: 9 bytes in a message. Two sessions with the same one cost a look in vain."""
+    return xxhash.xxh3_64_intdigest(key.encode())
 
 
 class HotReader(Protocol):
@@ -62,8 +70,8 @@ class HotReader(Protocol):
     async def get(self, key: str) -> StoredSession | None:
         """The hot document; None if it is not hot, or its checksum is wrong (reported)."""
 
-    async def tail(self, key: str) -> list[TimelineEntry]:
-        """The newest entries without a hole, oldest first; empty if they are not hot."""
+    async def tail(self, key: str, newest: int = TAIL_ENTRIES) -> list[TimelineEntry]:
+        """The ``newest`` entries without a hole, oldest first; empty if they are not hot."""
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Outcomes]]:
         """Outcomes as they are published: every one from the moment that the context is entered.

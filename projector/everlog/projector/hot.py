@@ -12,10 +12,11 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+import msgspec
 import structlog
 
 from everlog.ports.control import ControlStore, HotEpoch
-from everlog.ports.hot import HotStore, HotWrite, Outcomes
+from everlog.ports.hot import HotStore, HotWrite, Outcomes, key_mark
 from everlog.projector import metrics
 from everlog.projector.retrying import Retries
 from everlog.runtime.breaker import Breaker, RefusedError
@@ -71,12 +72,13 @@ class HotSide:
         self._enter(await self._begin(self._in_force, self._in_force.incarnation))
 
     async def put(self, writes: Sequence[HotWrite], outcomes: Outcomes | None = None) -> bool:
-        """Move sessions forward, then publish outcomes, if the store answers; whether it did."""
+        """Move sessions forward, then publish outcomes and whom they moved, if the store answers; whether it did."""
+        moved = [key_mark(document.key) for document, entries in writes if entries]
 
         async def work(store: HotStore) -> None:
             await store.put(writes)
             if outcomes is not None:
-                await store.publish(outcomes)
+                await store.publish(msgspec.structs.replace(outcomes, moved=moved))
 
         return await self._attempt(work)
 

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import NamedTuple
 
 from everlog.domain.stored import StoredSession, TimelineEntry, decode_stored, encode_stored
-from everlog.ports.hot import HotWrite, Outcomes, newest_entries
+from everlog.ports.hot import TAIL_ENTRIES, HotWrite, Outcomes, newest_entries
 
 
 class _Held(NamedTuple):
@@ -37,10 +37,10 @@ class MemoryHotStore:
         held = self._held.get((self._epoch, key))
         return decode_stored(held.blob) if held is not None else None
 
-    async def tail(self, key: str) -> list[TimelineEntry]:
+    async def tail(self, key: str, newest: int = TAIL_ENTRIES) -> list[TimelineEntry]:
         """The newest entries without a hole, oldest first; empty if they are not hot."""
         held = self._held.get((self._epoch, key))
-        return list(held.tail) if held is not None else []
+        return held.tail[-newest:] if held is not None else []
 
     async def put(self, writes: Sequence[HotWrite]) -> None:
         """Move sessions forward; one that is there with the same or a later place is left as it is."""

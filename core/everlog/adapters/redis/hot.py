@@ -85,10 +85,10 @@ class RedisHotStore(Closing):
             return None
         return decode_stored(blob)
 
-    async def tail(self, key: str) -> list[TimelineEntry]:
+    async def tail(self, key: str, newest: int = TAIL_ENTRIES) -> list[TimelineEntry]:
         """The newest entries without a hole, oldest first; empty if not hot. Raises ``UnavailableError``."""
         with translated("reading a tail"):
-            raw: list[Any] = await self._client.lrange(self._keys(key)[1], 0, -1)
+            raw: list[Any] = await self._client.lrange(self._keys(key)[1], -newest, -1)
         entries = [_entry_decoder.decode(item) for item in raw]
         return newest_entries(entries, entries[-1].version) if entries else []
 
