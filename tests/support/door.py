@@ -15,6 +15,7 @@ from everlog.adapters.memory.audit import MemoryAuditTrail
 from everlog.adapters.memory.control import MemoryControlStore
 from everlog.adapters.memory.heartbeats import MemoryHeartbeats
 from everlog.adapters.memory.hot import MemoryHotStore
+from everlog.adapters.memory.idempotency import MemoryIdempotencyStore
 from everlog.adapters.memory.log import MemoryLog
 from everlog.adapters.memory.warm import MemoryWarmStore
 from everlog.domain.fold import FoldRaisedError, SessionFold, Stretch, replay_session, route
@@ -81,6 +82,7 @@ class World:
         self.warm = MemoryWarmStore(now_ms=lambda: time.time_ns() // 1_000_000)
         self.hot = MemoryHotStore(1)
         self.control = MemoryControlStore()
+        self.idempotency = MemoryIdempotencyStore()
         self.heartbeats = MemoryHeartbeats()
         self.history = LogHistory(self.log)
         self.audit = MemoryAuditTrail()
@@ -105,6 +107,7 @@ class World:
                 "log_reader": self.log,
                 "log_identity": IDENTITY,
                 "control": self.control,
+                "idempotency": self.idempotency,
                 "open_tiers": self.open_tiers,
                 "history": self.history,
                 "heartbeats": self.heartbeats,

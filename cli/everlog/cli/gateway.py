@@ -48,6 +48,7 @@ async def run_gateway(host: str | None, port: int | None) -> None:
                 log_reader=stores.log,
                 log_identity=stores.identity,
                 control=stores.control,
+                idempotency=stores.control.idempotency,
                 open_tiers=open_tiers,
                 history=stores.history,
                 heartbeats=RedisHeartbeats(stores.redis),

@@ -18,13 +18,17 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
-from everlog.gateway import contracts, probes, routes
+from everlog.gateway import contracts, lease_routes, participation, probes, routes
+from everlog.gateway.delivery import Delivery
 from everlog.gateway.denials import Denials
 from everlog.gateway.documents import describe
 from everlog.gateway.edge import Edge
+from everlog.gateway.fairness import Buckets, Turns
 from everlog.gateway.health import Health
 from everlog.gateway.identity import TokenVerifier
 from everlog.gateway.janitor import LeaseJanitor
+from everlog.gateway.keyed import FirstTries
+from everlog.gateway.known import KnownSessions
 from everlog.gateway.leases import Leases
 from everlog.gateway.live import LivePointer, OpenTiers
 from everlog.gateway.metrics import GatewayMetrics
@@ -43,6 +47,7 @@ from everlog.ports.audit import AuditTrail
 from everlog.ports.control import ControlStore
 from everlog.ports.heartbeats import Heartbeats
 from everlog.ports.history import History
+from everlog.ports.idempotency import IdempotencyStore
 from everlog.ports.log import Appender, LogIdentity, LogReader
 from everlog.schemas.errors import DeniedError, EverlogError, IntegrityError
 
@@ -75,6 +80,7 @@ class Dependencies:
     log_reader: LogReader
     log_identity: LogIdentity
     control: ControlStore
+    idempotency: IdempotencyStore
     open_tiers: OpenTiers
     history: History
     heartbeats: Heartbeats
@@ -94,7 +100,14 @@ def create_app(dependencies: Dependencies) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        works = [pointer.watch, waiter.run, services.denials.run, services.steadiness.run, services.janitor.run]
+        works = [
+            pointer.watch,
+            waiter.run,
+            services.first_tries.keep_swept,
+            services.denials.run,
+            services.steadiness.run,
+            services.janitor.run,
+        ]
         async with _background(services.health, works):
             yield
 
@@ -115,6 +128,8 @@ def create_app(dependencies: Dependencies) -> FastAPI:
     app.state.services = services
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.include_router(routes.router)
+    app.include_router(participation.router)
+    app.include_router(lease_routes.router)
     app.include_router(contracts.router)
     app.include_router(probes.router)
     app.add_middleware(
@@ -146,15 +161,23 @@ def _services(dependencies: Dependencies, pointer: LivePointer, waiter: OutcomeW
         timelines=timelines,
         now=dependencies.now,
     )
+    known = KnownSessions(reader, dependencies.monotonic_s)
+    first_tries = FirstTries(dependencies.idempotency, settings.append_timeout_s, dependencies.now)
     sessions = Sessions(
-        appender=dependencies.appender,
+        delivery=Delivery(
+            appender=dependencies.appender,
+            known=known,
+            finder=finder,
+            waiter=waiter,
+            first_tries=first_tries,
+            turns=Turns(settings.session_appends_max),
+            acknowledge_timeout_s=settings.append_timeout_s + ACKNOWLEDGE_GRACE_S,
+            monotonic_s=dependencies.monotonic_s,
+        ),
+        known=known,
         reader=reader,
-        finder=finder,
-        waiter=waiter,
         leases=leases,
-        acknowledge_timeout_s=settings.append_timeout_s + ACKNOWLEDGE_GRACE_S,
         now=dependencies.now,
-        monotonic_s=dependencies.monotonic_s,
         new_id=dependencies.new_id,
     )
     metrics = GatewayMetrics(dependencies.registry)
@@ -167,7 +190,9 @@ def _services(dependencies: Dependencies, pointer: LivePointer, waiter: OutcomeW
             audience=settings.audience,
             leeway_s=settings.token_leeway_s,
         ),
+        buckets=Buckets(settings.principal_requests_per_s, settings.principal_burst, dependencies.monotonic_s),
         sessions=sessions,
+        first_tries=first_tries,
         reader=reader,
         timelines=timelines,
         finder=finder,

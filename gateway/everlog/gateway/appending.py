@@ -15,10 +15,11 @@ from everlog.domain.view import FOLD_VERSION
 from everlog.gateway import requests
 from everlog.gateway.answers import append_body, outcome_name
 from everlog.gateway.conflicts import events_between
+from everlog.gateway.delivery import Judged
 from everlog.gateway.identity import Identity
 from everlog.gateway.problems import Refusal, of_rejection, problem_response
 from everlog.gateway.services import Services, services_of
-from everlog.gateway.sessions import Judged, Proposal
+from everlog.gateway.sessions import Proposal
 from everlog.schemas.errors import ConflictError, EverlogError, InvalidEventError
 from everlog.schemas.http import JSON
 from everlog.schemas.identifiers import IDENTIFIER_PATTERN
@@ -31,9 +32,11 @@ _bearer: Final = HTTPBearer(auto_error=False, description="A JWT, signed with Ed
 async def authenticated(
     request: Request, _documented: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 ) -> Identity:
-    """Who is asking. Raises ``UnauthenticatedError``."""
-    identity = await services_of(request).verifier.identify(request.headers.get("authorization"))
+    """Who is asking. Raises ``UnauthenticatedError``, and ``RateLimitedError`` for who asks too often."""
+    services = services_of(request)
+    identity = await services.verifier.identify(request.headers.get("authorization"))
     request.state.identity = identity
+    services.buckets.take(identity)
     return identity
 
 

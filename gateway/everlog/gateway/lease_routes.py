@@ -25,12 +25,13 @@ from everlog.gateway.appending import (
     rejection_of,
     without_query,
 )
+from everlog.gateway.delivery import Judged
 from everlog.gateway.documents import answers, body_of, problems
 from everlog.gateway.participation import HANDED_OVER
 from everlog.gateway.problems import Refusal
 from everlog.gateway.roles import ROLES, Verb, require
 from everlog.gateway.services import services_of
-from everlog.gateway.sessions import Judged, Proposal
+from everlog.gateway.sessions import Proposal
 from everlog.ports.heartbeats import Lease
 from everlog.schemas.errors import ForbiddenError, InvalidEventError
 from everlog.schemas.http import (

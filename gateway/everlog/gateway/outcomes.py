@@ -9,7 +9,7 @@ import msgspec
 
 from everlog.domain.canonical import id_hash
 from everlog.domain.stored import Loaded, Rejection
-from everlog.domain.verdicts import Accepted, Reason, Rejected
+from everlog.domain.verdicts import Accepted, Reason, Rejected, Verdict
 from everlog.gateway.live import LivePointer, Tiers
 from everlog.gateway.reading import SessionReader
 from everlog.gateway.timeline import TimelineReader
@@ -29,6 +29,11 @@ log = logging.getLogger(__name__)
 _ids: Final = msgspec.json.Decoder(_Id)
 
 
+def is_about_earlier(verdict: Verdict) -> bool:
+    """Whether a verdict only says that there was an earlier event of the same id: that one may be in the timeline."""
+    return isinstance(verdict, Rejected) and verdict.reason in (Reason.RETRY_EXPIRED, Reason.ID_REUSED)
+
+
 class OutcomeFinder:
     """Finds verdicts of events. Every method raises ``UnavailableError``."""
 
@@ -44,7 +49,9 @@ class OutcomeFinder:
         if found is None:
             await self._reader.settle(await self._pointer.tiers(), key)
             found = await self.recent(key, event_id)
-        return found or await self._in_timeline(key, event_id, after)
+        if found is None or is_about_earlier(found):
+            return await self.in_timeline(key, event_id, after) or found
+        return found
 
     async def recent(self, key: str, event_id: str) -> Accepted | Rejected | None:
         """The verdict if the state, hot or warm, or the rejections tell it now."""
@@ -78,7 +85,8 @@ class OutcomeFinder:
         rejection = await (await self._pointer.tiers()).warm.rejection(key, event_id)
         return rejection.detail if rejection is not None and rejection.reason == rejected.reason.text else ()
 
-    async def _in_timeline(self, key: str, event_id: str, after: int | None) -> Accepted | None:
+    async def in_timeline(self, key: str, event_id: str, after: int | None) -> Accepted | None:
+        """The acceptance of an event among the entries behind a version. Raises ``ParkedError``."""
         try:
             version = (await self._reader.current(key)).version
         except NotFoundError:

@@ -19,10 +19,12 @@ from everlog.gateway.reading import NotYetError
 from everlog.schemas.errors import (
     EverlogError,
     ForbiddenError,
+    IdempotencyKeyReusedError,
     InvalidEventError,
     LimitExceededError,
     NotFoundError,
     ParkedError,
+    RateLimitedError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -49,11 +51,13 @@ PROBLEMS: Final[Mapping[str, tuple[int, str]]] = {
     "limit-exceeded": (413, "Larger than a limit"),
     "unsupported-media-type": (415, "The body must be JSON"),
     "id-reused": (422, "The event id was used with other content"),
+    "idempotency-key-reused": (422, "The idempotency key was used with another request"),
     "invalid-request": (422, "The request is not valid"),
     "malformed": (422, "Not an event under the rules"),
     "unknown-reference": (422, "It names what is not there"),
     "parked": (423, "The session waits for an operator"),
     "condition-required": (428, "The request must say what it expects"),
+    "rate-limited": (429, "Too many requests"),
     "internal": (500, "Something went wrong here"),
     "not-yet": (503, "The version is not there yet"),
     "unavailable": (503, "Try again later"),
@@ -100,6 +104,8 @@ def of_error(error: EverlogError) -> Refusal:
             return Refusal("forbidden", error.message)
         case NotFoundError():
             return Refusal("not-found", error.message)
+        case IdempotencyKeyReusedError():
+            return Refusal("idempotency-key-reused", str(error))
         case InvalidEventError():
             return Refusal("invalid-request", str(error), error.errors)
         case LimitExceededError():
@@ -118,6 +124,8 @@ def of_error(error: EverlogError) -> Refusal:
         case NotYetError():
             extras = {"actual_version": error.actual_version}
             return Refusal("not-yet", error.message, extras=extras, headers=retry_after(error.retry_after_s))
+        case RateLimitedError():
+            return Refusal("rate-limited", error.message, headers=retry_after(error.retry_after_s))
         case UnavailableError():
             detail = f"{error.dependency} does not answer in time"
             return Refusal("unavailable", detail, headers=retry_after(error.retry_after_s))

@@ -29,6 +29,8 @@ FIRST_PAUSE_S: Final = 0.02
 LONGEST_PAUSE_S: Final = 0.25
 """Pauses between looks at a state or watermark that is waited for: a batch of the projector takes tens of ms."""
 RETRY_AFTER_S: Final = 1.0
+GLANCE_TIMEOUT_S: Final = 0.5
+"""For a look that an append can do without."""
 
 log = logging.getLogger(__name__)
 
@@ -154,13 +156,22 @@ class SessionReader:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
-    async def hot_version(self, key: str) -> int:
-        """The version that the hot store shows; 0 where it shows none or does not answer. Never waits for more."""
+    async def glance(self, key: str) -> StoredSession | None:
+        """What hot, or else warm, shows at this moment; None where neither does. Waits for nothing, raises nothing."""
         try:
-            stored = await (await self._pointer.tiers()).hot.get(key)
-        except UnavailableError:
-            return 0
-        return stored.version if stored is not None else 0
+            async with asyncio.timeout(GLANCE_TIMEOUT_S):
+                tiers = await self._pointer.tiers()
+                try:
+                    stored = await tiers.hot.get(key)
+                except UnavailableError:
+                    stored = None
+                if stored is not None:
+                    return stored
+                loaded = (await tiers.warm.load([key])).get(key)
+        except (UnavailableError, IntegrityError, TimeoutError) as error:
+            log.debug("Nothing is seen of a session: %s", error)
+            return None
+        return loaded.stored if loaded is not None else None
 
     async def _look(self, tiers: Tiers, key: str) -> Shown | None:
         try:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from everlog.gateway.denials import Denials
+from everlog.gateway.fairness import Buckets
 from everlog.gateway.health import Health
 from everlog.gateway.identity import TokenVerifier
 from everlog.gateway.janitor import LeaseJanitor
+from everlog.gateway.keyed import FirstTries
 from everlog.gateway.leases import Leases
 from everlog.gateway.metrics import GatewayMetrics
 from everlog.gateway.outcomes import OutcomeFinder
@@ -26,7 +28,9 @@ class Services:
 
     settings: GatewaySettings
     verifier: TokenVerifier
+    buckets: Buckets
     sessions: Sessions
+    first_tries: FirstTries
     reader: SessionReader
     timelines: TimelineReader
     finder: OutcomeFinder

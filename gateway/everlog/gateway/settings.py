@@ -52,6 +52,15 @@ class GatewaySettings(RoomSettings):
         default=1024 * 1024, ge=1024, description="An event of the largest size, escaped and indented"
     )
     requests_max: int = Field(default=1000, ge=1, description="Requests at once; more get 503")
+    session_appends_max: int = Field(
+        default=512,
+        ge=1,
+        description="Appends to one session under way at once, more get 429: one for each participant it may have",
+    )
+    principal_requests_per_s: float = Field(
+        default=500.0, gt=0, description="Requests of one principal for long, more get 429: a third of a process's time"
+    )
+    principal_burst: int = Field(default=1000, ge=1, description="Requests that one principal may make at once")
     drain_pause_s: float = Field(
         default=0.5, ge=0, le=60, description="/readyz says no for so long before the door closes"
     )

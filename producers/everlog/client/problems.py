@@ -49,6 +49,7 @@ _SIMPLE: Final[dict[str, type[EverlogError]]] = {
     "dormant": DormantError,
     "unknown-reference": UnknownReferenceError,
     "id-reused": IdempotencyKeyReusedError,
+    "idempotency-key-reused": IdempotencyKeyReusedError,
     "retry-expired": RetryExpiredError,
 }
 _NOT_SPOKEN: Final = frozenset({"no-such-route", "method-not-allowed"})
