@@ -92,7 +92,7 @@ class _Call:
         self._deadline_s = asyncio.get_running_loop().time() + timeout_s
         self._last: UnavailableError | None = None
         self._is_in_doubt = False
-        self._is_under_way = False
+        self._is_writing = request.method not in READING
 
     async def answer(self) -> httpx.Response:
         """The answer of the last attempt."""
@@ -100,7 +100,6 @@ class _Call:
             async with asyncio.timeout_at(self._deadline_s):
                 return await self._attempts()
         except TimeoutError as error:
-            self._is_in_doubt |= self._is_under_way and self._request.method not in READING
             raise self._final(UnavailableError(GATEWAY, f"no answer within {self._timeout_s:g} s")) from error
         except UnavailableError as error:
             if (final := self._final(error)) is not error:
@@ -121,15 +120,15 @@ class _Call:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _once(self) -> httpx.Response:
-        self._is_under_way = True
         try:
             answer = await self._client.send(self._request)
         except httpx.TransportError as error:
-            self._is_in_doubt |= self._request.method not in READING and not isinstance(error, _NOTHING_SENT)
+            self._is_in_doubt |= self._is_writing and not isinstance(error, _NOTHING_SENT)
             raise UnavailableError(GATEWAY, str(error) or type(error).__name__) from error
-        finally:
-            self._is_under_way = False
-        self._is_in_doubt |= self._request.method not in READING and answer.status_code in _IN_DOUBT
+        except asyncio.CancelledError:  # time is up while it was under way
+            self._is_in_doubt |= self._is_writing
+            raise
+        self._is_in_doubt |= self._is_writing and answer.status_code in _IN_DOUBT
         if answer.status_code >= 400:
             raise error_of(answer)
         return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from functools import wraps
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
@@ -21,6 +21,7 @@ class Portal:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._iterated: set[AsyncGenerator[Any]] = set()
 
     def start(self) -> None:
         """Start the loop."""
@@ -40,32 +41,35 @@ class Portal:
             waiting.cancel()
             raise
 
-    def iterate(self, items: AsyncIterator[_Item]) -> Iterator[_Item]:
-        """The items, one by one; closing the iterator closes theirs."""
+    def iterate(self, items: AsyncGenerator[_Item]) -> Iterator[_Item]:
+        """The items, one by one; closing the iterator closes theirs, and so does closing the portal."""
 
         async def following() -> _Item | object:
             return await anext(items, _END)
 
-        async def close() -> None:
-            ending = getattr(items, "aclose", None)
-            if ending is not None:
-                await ending()
-
+        self._iterated.add(items)
         try:
             while (item := self.call(following())) is not _END:
                 yield item  # type: ignore[misc]  # all but the end are items
         finally:
-            self.call(close())
+            if items in self._iterated:
+                self.call(self._close_items(items))
 
     def close(self) -> None:
         """End the loop, with what still runs on it."""
         if self._loop is None or self._thread is None:
             return
+        for items in list(self._iterated):
+            self.call(self._close_items(items))
         self.call(_end_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
         self._loop = self._thread = None
+
+    async def _close_items(self, items: AsyncGenerator[Any]) -> None:
+        self._iterated.discard(items)
+        await items.aclose()
 
 
 async def _end_all() -> None:
@@ -110,7 +114,7 @@ class blocking(Generic[_Given, _Shown]):  # noqa: N801 (used as a decorator is)
 class iterating(Generic[_Given, _Item]):  # noqa: N801 (used as a decorator is)
     """A method of the core that gives an async iterator, as one that gives an iterator."""
 
-    def __init__(self, method: Callable[Concatenate[Any, _Given], AsyncIterator[_Item]]) -> None:
+    def __init__(self, method: Callable[Concatenate[Any, _Given], AsyncGenerator[_Item]]) -> None:
         self._name = method.__name__
         self.__doc__ = method.__doc__
 
