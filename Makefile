@@ -1,6 +1,6 @@
 # Everlog. `make help` lists the targets; `make demo` and `make test` need nothing but Python 3.11+, git and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check replay-check simulation chaos bench unit coverage mutants integration up down lock generate freeze format clean
+.PHONY: help setup demo test check replay-check simulation chaos bench unit coverage mutants breaks integration up down lock generate freeze format clean
 
 BIN := .venv/bin
 SOURCES := schemas core producers projector archiver replay gateway local cli tests
@@ -28,6 +28,9 @@ coverage: setup ## Every branch of the law and of the formats is tested, or it f
 
 mutants: setup ## Change the law in one place after another: the tests must notice (about 15 minutes)
 	@$(BIN)/python tools/mutants.py
+
+breaks: setup ## Take the projector's safeguards away one by one: a fast test must notice (about 3 minutes)
+	@$(BIN)/python tools/breaks.py
 
 integration: setup ## Tests on the real local services
 	@$(BIN)/pytest -m integration

@@ -375,18 +375,24 @@ async def test_records_that_belong_to_no_session_have_an_outcome_and_nothing_els
     assert await world.warm.watermark(0, PARTITION) == 3
 
 
-async def test_a_failed_batch_leaves_nothing_of_it_in_memory(short: Told) -> None:
+@pytest.mark.parametrize("name", ["insert_timeline", "write_sessions", "close_batch"])
+@pytest.mark.parametrize("batches", [0, 1, 2])
+async def test_a_failed_batch_leaves_nothing_of_it_in_memory(short: Told, name: str, batches: int) -> None:
     """Folds change states in place: a batch that failed and comes again must not find them changed."""
     world = short.world
-    names = {"close_batch"}
+    names: set[str] = set()
     projection = await world.projection(away(names))
     await projection.assigned([PARTITION])
     records = await records_of(world.log)
+    for number in range(batches):
+        await projection.apply(PARTITION, records[number * BATCH : (number + 1) * BATCH])
+    names.add(name)
     for _ in range(3):
         with pytest.raises(UnavailableError):
-            await projection.apply(PARTITION, records[:BATCH])
+            await projection.apply(PARTITION, records[batches * BATCH : (batches + 1) * BATCH])
     names.clear()
-    await world.follow(projection)
+    for number in range(batches, BATCHES):
+        await projection.apply(PARTITION, records[number * BATCH : (number + 1) * BATCH])
     await assert_projected(world, short.truth)
 
 
