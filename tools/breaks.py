@@ -138,8 +138,8 @@ def table(results: list[tuple[Break, str]]) -> str:
         [
             "# Deliberate breaks of the projector",
             "",
-            "Written by `python tools/breaks.py --write`. `make breaks` takes each safeguard of `tools/breaks.toml` away",
-            "in a copy of the sources, one after the other, and runs the fast tests that guard it: one of them must fail.",
+            "Written by `python tools/breaks.py --write`. `make breaks` takes each safeguard of `tools/breaks.toml`",
+            "away in a copy of the sources, one after the other, and runs the fast tests that guard it: one must fail.",
             "",
             "| break | what happens then | the first test that notices |",
             "| --- | --- | --- |",
