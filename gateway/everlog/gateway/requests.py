@@ -57,12 +57,16 @@ def parse_append(body: object) -> EventRequest | BatchRequest:
 
 
 def idempotency_key(header: str | None, body_id: str | None) -> str | None:
-    """The caller's own key: the header's, or the id that it chose for its event."""
-    if header is not None and _KEY.fullmatch(header) is None:
+    """The caller's own key: the header's, in quotation marks (draft-ietf-httpapi-idempotency-key-header-07) or without,
+    or the id that it chose for its event."""
+    if header is None:
+        return body_id
+    key = header[1:-1] if len(header) > 2 and header[0] == header[-1] == '"' else header
+    if _KEY.fullmatch(key) is None:
         raise InvalidEventError("Idempotency-Key must be 1 to 255 visible ASCII characters")
-    if header is not None and body_id is not None and header != body_id:
+    if body_id is not None and key != body_id:
         raise InvalidEventError("Idempotency-Key and the id in the body are different", hint="Send one of them")
-    return header or body_id
+    return key
 
 
 def expected_version(if_match: str | None, in_body: int | None) -> int | None:
