@@ -63,8 +63,8 @@ class Retries:
     async def _again(self, call: Callable[[], Awaitable[Result]], first: UnavailableError) -> Result:
         """Go on after the first try failed.
 
-        That one was made outside of stamina's context, which leaves 46 objects in cycles: three contexts a batch were all
-        that the garbage collector had to do in a worker, 70 ms every two seconds at 200 events a second (measured).
+        That one was made outside of stamina's context, which leaves 46 objects in cycles. Three contexts a batch were
+        all that the garbage collector had to do in a worker: 70 ms every two seconds at 200 events a second (measured).
         """
         left_s = min(RETRY_TIMEOUT_S, _deadline_s.get() - time.monotonic())
         async for attempt in stamina.retry_context(
