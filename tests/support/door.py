@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from everlog.adapters.memory.audit import MemoryAuditTrail
 from everlog.adapters.memory.control import MemoryControlStore
+from everlog.adapters.memory.deltas import MemoryDeltas
 from everlog.adapters.memory.heartbeats import MemoryHeartbeats
 from everlog.adapters.memory.hot import MemoryHotStore
 from everlog.adapters.memory.idempotency import MemoryIdempotencyStore
@@ -84,6 +85,7 @@ class World:
         self.control = MemoryControlStore()
         self.idempotency = MemoryIdempotencyStore()
         self.heartbeats = MemoryHeartbeats()
+        self.deltas = MemoryDeltas()
         self.history = LogHistory(self.log)
         self.audit = MemoryAuditTrail()
         self.settings = GatewaySettings(**({"read_timeout_s": 1.0, "verdict_timeout_s": 2.0} | settings))
@@ -111,6 +113,7 @@ class World:
                 "open_tiers": self.open_tiers,
                 "history": self.history,
                 "heartbeats": self.heartbeats,
+                "deltas": self.deltas,
                 **changes,
             }
         )

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from everlog.adapters.kafka.audit import KafkaAuditTrail
 from everlog.adapters.kafka.topic import check_topic
-from everlog.adapters.redis import RedisHeartbeats
+from everlog.adapters.redis import RedisDeltas, RedisHeartbeats
 from everlog.cli.composition import StoreSettings, now_ms, open_stores, reader_name
 from everlog.gateway.app import Dependencies, create_app
 from everlog.gateway.live import Tiers
@@ -52,6 +52,7 @@ async def run_gateway(host: str | None, port: int | None) -> None:
                 open_tiers=open_tiers,
                 history=stores.history,
                 heartbeats=RedisHeartbeats(stores.redis),
+                deltas=RedisDeltas(stores.settings.redis, stores.redis),
                 audit=audit,
                 registry=_registry(),
             )

@@ -9,11 +9,14 @@ import msgspec
 import orjson
 
 from everlog.domain.envelope import Envelope
+from everlog.domain.messages import Message
 from everlog.domain.record import Position
-from everlog.domain.stored import TimelineEntry
+from everlog.domain.stored import StoredSession, TimelineEntry
+from everlog.domain.types.interrupt import InterruptRaised
 from everlog.domain.verdicts import Accepted, Duplicate, Rejected, Verdict
 from everlog.gateway.reading import Shown
 from everlog.schemas.identifiers import split_key
+from everlog.schemas.times import as_text
 
 _envelopes: Final = msgspec.json.Decoder(Envelope)
 PENDING: Final = "pending"
@@ -90,16 +93,61 @@ def state_body(shown: Shown) -> dict[str, Any]:
     }
 
 
+def message_body(message: Message) -> dict[str, Any]:
+    """A ``MessageAnswer``."""
+    body: dict[str, Any] = msgspec.to_builtins(message)
+    body["recorded_at"] = _recorded_at(body.pop("timestamp"))
+    return body
+
+
+def listed_body(stored: StoredSession) -> dict[str, Any]:
+    """A ``ListedSession``."""
+    session = split_key(stored.key)[1]
+    if stored.state is None:
+        stub = stored.stub
+        status, labels = (stub.status, stub.labels) if stub is not None else ("", {})
+        return {"session": session, "version": stored.version, "status": status, "labels": labels}
+    standing, view = stored.state.standing, stored.state.view
+    return {
+        "session": session,
+        "version": standing.version,
+        "status": standing.status,
+        "title": view.title,
+        "labels": view.labels,
+        "owner": standing.owner,
+        "interrupts": list(standing.interrupts),
+        "created_at": view.created_at,
+        "updated_at": view.updated_at,
+    }
+
+
+def interrupt_body(
+    session: str, interrupt: str, raised_by: str, entry: TimelineEntry | None, raised: InterruptRaised | None
+) -> dict[str, Any]:
+    """An ``InterruptAnswer``; without its event only its name and who raised it are told."""
+    body: dict[str, Any] = {"session": session, "interrupt": interrupt, "raised_by": raised_by}
+    if entry is None or raised is None:
+        return body
+    return body | {
+        "version": entry.version,
+        "reason": raised.reason,
+        "message": msgspec.to_builtins(raised.message),
+        "response_schema": raised.response_schema,
+        "tool_call": raised.tool_call,
+        "expires_at": raised.expires_at,
+        "raised_at": _recorded_at(entry.timestamp),
+    }
+
+
 def event_body(entry: TimelineEntry) -> dict[str, Any]:
     """A ``TimelineEvent``; the data are the record's own bytes."""
     envelope = _envelopes.decode(entry.value)
-    recorded_at = datetime.fromtimestamp(entry.timestamp / 1000, UTC).isoformat(timespec="milliseconds")
     body: dict[str, Any] = {
         "version": entry.version,
         "event_id": envelope.id,
         "type": envelope.type,
         "actor": envelope.actor,
-        "recorded_at": recorded_at.replace("+00:00", "Z"),
+        "recorded_at": _recorded_at(entry.timestamp),
         "time": envelope.time,
         "data": orjson.Fragment(bytes(envelope.data)),
     }
@@ -108,3 +156,7 @@ def event_body(entry: TimelineEntry) -> dict[str, Any]:
     if envelope.causationid is not None:
         body["causation_id"] = envelope.causationid
     return body
+
+
+def _recorded_at(timestamp_ms: int) -> str:
+    return as_text(datetime.fromtimestamp(timestamp_ms / 1000, UTC))

@@ -18,7 +18,8 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
-from everlog.gateway import contracts, lease_routes, participation, probes, routes
+from everlog.gateway import contracts, following, lease_routes, participation, probes, reads, routes
+from everlog.gateway.conversation import Conversation
 from everlog.gateway.delivery import Delivery
 from everlog.gateway.denials import Denials
 from everlog.gateway.documents import describe
@@ -30,6 +31,7 @@ from everlog.gateway.janitor import LeaseJanitor
 from everlog.gateway.keyed import FirstTries
 from everlog.gateway.known import KnownSessions
 from everlog.gateway.leases import Leases
+from everlog.gateway.listing import Listing
 from everlog.gateway.live import LivePointer, OpenTiers
 from everlog.gateway.metrics import GatewayMetrics
 from everlog.gateway.outcomes import OutcomeFinder
@@ -40,11 +42,14 @@ from everlog.gateway.services import Services
 from everlog.gateway.sessions import Sessions
 from everlog.gateway.settings import GatewaySettings
 from everlog.gateway.steadiness import Steadiness
+from everlog.gateway.streams import Streams
+from everlog.gateway.telling import Telling
 from everlog.gateway.timeline import TimelineReader
 from everlog.gateway.trust import TrustedKeys
 from everlog.gateway.verdicts import OutcomeWaiter
 from everlog.ports.audit import AuditTrail
 from everlog.ports.control import ControlStore
+from everlog.ports.deltas import Deltas
 from everlog.ports.heartbeats import Heartbeats
 from everlog.ports.history import History
 from everlog.ports.idempotency import IdempotencyStore
@@ -84,6 +89,7 @@ class Dependencies:
     open_tiers: OpenTiers
     history: History
     heartbeats: Heartbeats
+    deltas: Deltas
     audit: AuditTrail
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     now: Callable[[], datetime] = _now
@@ -107,6 +113,7 @@ def create_app(dependencies: Dependencies) -> FastAPI:
             services.denials.run,
             services.steadiness.run,
             services.janitor.run,
+            services.streams.run,
         ]
         async with _background(services.health, works):
             yield
@@ -128,6 +135,8 @@ def create_app(dependencies: Dependencies) -> FastAPI:
     app.state.services = services
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.include_router(routes.router)
+    app.include_router(reads.router)
+    app.include_router(following.router)
     app.include_router(participation.router)
     app.include_router(lease_routes.router)
     app.include_router(contracts.router)
@@ -196,6 +205,19 @@ def _services(dependencies: Dependencies, pointer: LivePointer, waiter: OutcomeW
         reader=reader,
         timelines=timelines,
         finder=finder,
+        conversation=Conversation(reader, timelines),
+        listing=Listing(pointer, timelines),
+        streams=Streams(
+            reader=reader,
+            timelines=timelines,
+            pointer=pointer,
+            waiter=waiter,
+            deltas=dependencies.deltas,
+            streams_max=settings.streams_max,
+            streams_of_principal_max=settings.principal_streams_max,
+            count=metrics.sse_clients.set,
+        ),
+        telling=Telling(reader, dependencies.deltas, dependencies.monotonic_s),
         leases=leases,
         janitor=LeaseJanitor(
             heartbeats=dependencies.heartbeats,

@@ -36,6 +36,11 @@ def answers(model: type[BaseModel], **statuses: str) -> Responses:
     return {int(status[1:]): {"description": text, "content": content} for status, text in statuses.items()}
 
 
+def unchanged() -> Responses:
+    """Documented answer to an ``If-None-Match`` that names what there is."""
+    return {304: {"description": "What If-None-Match names is still what there is"}}
+
+
 def problems(*statuses: int, needs_token: bool = True, examples: Sequence[str] = ()) -> Responses:
     """Documented errors; 413, 422, 500 and 503 can come from every route, 401 and 403 where it needs a token.
 

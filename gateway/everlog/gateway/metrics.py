@@ -37,4 +37,5 @@ class GatewayMetrics:
             ("state",),
             registry=registry,
         )
+        self.sse_clients = Gauge("everlog_sse_clients", "Streams that are open", registry=registry)
         show_build(registry)

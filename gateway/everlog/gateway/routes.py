@@ -28,7 +28,7 @@ from everlog.gateway.appending import (
     rejection_of,
     without_query,
 )
-from everlog.gateway.documents import answers, body_of, problems
+from everlog.gateway.documents import answers, body_of, problems, unchanged
 from everlog.gateway.problems import Refusal, of_rejection
 from everlog.gateway.roles import Verb, require
 from everlog.gateway.services import services_of
@@ -69,6 +69,9 @@ class PageParameters(_Parameters):
     after: KeyVersion | None = Field(default=None, description="Version behind which the page begins: a page's `next`")
     limit: int = Field(default=PAGE_DEFAULT, ge=1, le=PAGE_MAX)
     order: Literal["asc", "desc"] = Field(default="asc", description="desc: newest first")
+    min_version: int | None = Field(
+        default=None, ge=1, le=SAFE_INTEGER, description="Of a session at this version at least, waited for"
+    )
 
 
 class OutcomeParameters(_Parameters):
@@ -105,7 +108,7 @@ async def create_session(
     return appended(session, judged, 200 if isinstance(verdict, Duplicate) else 201, headers, {"session": session})
 
 
-@router.get("/sessions/{session}", responses=answers(StateAnswer, s200="The state") | problems(404, 423))
+@router.get("/sessions/{session}", responses=answers(StateAnswer, s200="The state") | unchanged() | problems(404, 423))
 async def read_state(
     request: Request,
     caller: Caller,
@@ -164,9 +167,16 @@ async def append_event(
     return await answer(request, proposal, judged, from_if_match=terms.if_match is not None)
 
 
-@router.get("/sessions/{session}/events", responses=answers(TimelinePage, s200="A page") | problems(404, 423))
+@router.get(
+    "/sessions/{session}/events",
+    responses=answers(TimelinePage, s200="A page") | unchanged() | problems(404, 423, examples=("not-yet",)),
+)
 async def read_timeline(
-    request: Request, caller: Caller, session: PathId, parameters: Annotated[PageParameters, Query()]
+    request: Request,
+    caller: Caller,
+    session: PathId,
+    parameters: Annotated[PageParameters, Query()],
+    if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """A page of the session's accepted events."""
     services = services_of(request)
@@ -176,9 +186,12 @@ async def read_timeline(
         after=parameters.after,
         limit=parameters.limit,
         newest_first=parameters.order == "desc",
+        min_version=parameters.min_version or 0,
     )
     services.metrics.tier_reads.labels(page.tier).inc()
-    headers: dict[str, str] = {TIER_HEADER: page.tier}
+    headers = {"ETag": etag(page.shown), TIER_HEADER: page.tier}
+    if requests.none_match(if_none_match, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
     following = str(page.next_after) if page.next_after is not None else None
     if following is not None:
         query = urlencode({"after": following, "limit": parameters.limit, "order": parameters.order})

@@ -1,7 +1,8 @@
 """Serving the app with uvicorn inside a loop of the caller's, and ending without dropping a request.
 
-On SIGTERM or SIGINT: (1) ``/readyz`` says no, so that nobody sends new requests; (2) after a pause the door closes;
-(3) running requests end, at most ``drain_timeout_s``; (4) the background work stops, and ``serve`` returns.
+On SIGTERM or SIGINT: (1) ``/readyz`` says no, so that nobody sends new requests; (2) after a pause the door closes,
+and streams end; (3) running requests end, at most ``drain_timeout_s``; (4) the background work stops, and ``serve``
+returns.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ async def serve(
         if not serving.done():
             services.health.is_draining = True
             await asyncio.sleep(settings.drain_pause_s)
+            services.streams.end()
             server.should_exit = True
         await serving
 

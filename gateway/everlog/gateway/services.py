@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from everlog.gateway.conversation import Conversation
 from everlog.gateway.denials import Denials
 from everlog.gateway.fairness import Buckets
 from everlog.gateway.health import Health
@@ -13,12 +14,15 @@ from everlog.gateway.identity import TokenVerifier
 from everlog.gateway.janitor import LeaseJanitor
 from everlog.gateway.keyed import FirstTries
 from everlog.gateway.leases import Leases
+from everlog.gateway.listing import Listing
 from everlog.gateway.metrics import GatewayMetrics
 from everlog.gateway.outcomes import OutcomeFinder
 from everlog.gateway.reading import SessionReader
 from everlog.gateway.sessions import Sessions
 from everlog.gateway.settings import GatewaySettings
 from everlog.gateway.steadiness import Steadiness
+from everlog.gateway.streams import Streams
+from everlog.gateway.telling import Telling
 from everlog.gateway.timeline import TimelineReader
 
 
@@ -34,6 +38,10 @@ class Services:
     reader: SessionReader
     timelines: TimelineReader
     finder: OutcomeFinder
+    conversation: Conversation
+    listing: Listing
+    streams: Streams
+    telling: Telling
     leases: Leases
     janitor: LeaseJanitor
     steadiness: Steadiness

@@ -61,6 +61,11 @@ class GatewaySettings(RoomSettings):
         default=500.0, gt=0, description="Requests of one principal for long, more get 429: a third of a process's time"
     )
     principal_burst: int = Field(default=1000, ge=1, description="Requests that one principal may make at once")
+    streams_max: int = Field(default=5000, ge=1, description="Streams at once; more get 503")
+    principal_streams_max: int = Field(default=1000, ge=1, description="Streams of one principal at once, more get 429")
+    stream_send_timeout_s: float = Field(
+        default=20.0, gt=0, le=300, description="A reader that takes nothing for so long is cut off, and may come again"
+    )
     drain_pause_s: float = Field(
         default=0.5, ge=0, le=60, description="/readyz says no for so long before the door closes"
     )

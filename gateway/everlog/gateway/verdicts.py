@@ -106,6 +106,8 @@ class OutcomeWaiter:
         self._pointer, self._monotonic_s = pointer, monotonic_s
         self._partitions: dict[tuple[int, int], _Partition] = {}
         self._following_since_s: float | None = None
+        self.listeners: list[Callable[[Outcomes], None]] = []
+        """Told every batch of outcomes that comes."""
 
     @property
     def is_following(self) -> bool:
@@ -164,6 +166,8 @@ class OutcomeWaiter:
             self._following_since_s = self._monotonic_s()
             async for batch in outcomes:
                 self._partitions.setdefault((batch.era, batch.partition), _Partition()).add(batch)
+                for listener in self.listeners:
+                    listener(batch)
         raise UnavailableError("the channel of outcomes", "it ended")
 
     async def _poll(self) -> None:
