@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 from redis.asyncio import Redis
@@ -17,16 +16,9 @@ from everlog.local.stack import Addresses
 from everlog.ports.heartbeats import LAPSED_MAX, Counts, Heartbeats, Lease
 from everlog.runtime.config import RedisSettings
 from everlog.schemas.errors import UnavailableError
+from support.waiting import until
 
 LEASE = Lease("acme/rome-42", "planner", 7)
-
-
-async def until(condition: Callable[[], Awaitable[bool]], *, timeout_s: float = 10.0) -> None:
-    """Wait for a condition."""
-    deadline_s = time.monotonic() + timeout_s
-    while not await condition():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s:g} s"
-        await asyncio.sleep(0.05)
 
 
 class HeartbeatsContract:
