@@ -1,28 +1,85 @@
 """The bodies of the HTTP interface: what the gateway takes and gives, and what the SDK sends and reads.
 
 Requests refuse fields that they do not know; answers are read with new fields ignored, so that an older SDK goes on
-with a newer gateway.
+with a newer gateway. The requests are defined in ``http_requests``.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from everlog.schemas import limits
-from everlog.schemas.identifiers import Identifier
-from everlog.schemas.payloads import Member, Usage
-from everlog.schemas.payloads.base import (
-    KeyVersion,
-    Labels,
-    ParticipantKind,
-    ParticipantRole,
-    StateValues,
-    Text,
-    Title,
+from everlog.schemas.http_requests import (
+    DELTA_CHARACTERS,
+    BatchRequest,
+    ChangeRequest,
+    CloseRequest,
+    CreateRequest,
+    DeltaRequest,
+    EventRequest,
+    InnerEventRequest,
+    JoinRequest,
+    LeaseRequest,
+    ReasonRequest,
+    ResolveRequest,
+    ShortType,
+    StateChange,
 )
-from everlog.schemas.payloads.interrupt import InterruptStatus
+from everlog.schemas.payloads import Usage
+
+__all__ = [
+    "CONFLICT_BYTES",
+    "CONFLICT_EVENTS",
+    "DELTA_CHARACTERS",
+    "JSON",
+    "LEASE_EPOCH_HEADER",
+    "LISTED_DEFAULT",
+    "LISTED_MAX",
+    "MESSAGES_DEFAULT",
+    "MESSAGES_MAX",
+    "PAGE_DEFAULT",
+    "PAGE_MAX",
+    "PARTICIPANT_HEADER",
+    "PROBLEM_JSON",
+    "PROBLEM_PREFIX",
+    "TIER_HEADER",
+    "AppendAnswer",
+    "BatchRequest",
+    "ChangeRequest",
+    "CloseRequest",
+    "CreateAnswer",
+    "CreateRequest",
+    "DeltaFrame",
+    "DeltaRequest",
+    "EventRequest",
+    "HeartbeatAnswer",
+    "HeldLeaseAnswer",
+    "InnerEventRequest",
+    "InterruptAnswer",
+    "InterruptsPage",
+    "JoinAnswer",
+    "JoinRequest",
+    "LeaseAnswer",
+    "LeaseRequest",
+    "ListedSession",
+    "MessageAnswer",
+    "MessagesPage",
+    "OpenAnswer",
+    "ParticipantAnswer",
+    "PositionAnswer",
+    "Problem",
+    "ReasonRequest",
+    "ResolveRequest",
+    "SessionsPage",
+    "ShortType",
+    "StateAnswer",
+    "StateChange",
+    "Tier",
+    "TimelineEvent",
+    "TimelinePage",
+    "ToolCallAnswer",
+]
 
 JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
@@ -48,99 +105,11 @@ MESSAGES_MAX: Final = 500
 LISTED_DEFAULT: Final = 50
 LISTED_MAX: Final = 200
 """Sessions, or interrupts' sessions, of a page."""
-DELTA_CHARACTERS: Final = 8192
-"""Text of one delta: more than a model says at once; larger pieces belong into events."""
-
 Tier = Literal["hot", "warm", "cold"]
-ShortType = Annotated[
-    str,
-    Field(min_length=3, max_length=limits.ID_CHARACTERS, examples=["message.appended"], description="Short or full"),
-]
-
-
-class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class InnerEventRequest(_Request):
-    """An event of a batch."""
-
-    type: ShortType
-    data: dict[str, JsonValue]
-
-
-class _AppendRequest(_Request):
-    id: Identifier | None = Field(default=None, description="Makes a retry get the first answer")
-    expected_version: KeyVersion | None = Field(default=None, description="Version that the session must have")
-    correlation_id: Identifier | None = Field(default=None, description="Run or turn")
-    causation_id: Identifier | None = Field(default=None, description="The event that directly caused this one")
-
-
-class EventRequest(_AppendRequest):
-    """One event to append."""
-
-    type: ShortType
-    data: dict[str, JsonValue] = Field(description="The payload of its type")
-
-
-class BatchRequest(_AppendRequest):
-    """Several events to append at once: all or nothing, one version."""
-
-    events: list[InnerEventRequest] = Field(min_length=1, max_length=limits.BATCH_EVENTS)
-
-
-class CreateRequest(_Request):
-    """A session to create; its owner is the token's principal."""
-
-    id: Identifier | None = Field(default=None, description="Chosen by the door where it is left out")
-    title: Title | None = None
-    labels: Labels = Field(default_factory=dict)
-    state: StateValues = Field(default_factory=dict)
-    participants: list[Member] = Field(default_factory=list, max_length=limits.PRESENT_PARTICIPANTS - 1)
-
-
-class JoinRequest(_Request):
-    """Who joins a session: by default the token's principal, under its own name."""
-
-    participant: Identifier | None = Field(default=None, description="Id within the session; by default the principal")
-    principal: Identifier | None = Field(default=None, description="Who it is to the outside; by default the caller")
-    kind: ParticipantKind = Field(description="An agent needs a lease to write")
-    role: ParticipantRole = "editor"
-
-
-class ReasonRequest(_Request):
-    """Why, for people."""
-
-    reason: Text | None = None
-
-
-class CloseRequest(_Request):
-    """How it ended, for people."""
-
-    outcome: Text | None = None
-
-
-class ResolveRequest(_Request):
-    """The answer to an interrupt, or that nobody needs one."""
-
-    status: InterruptStatus
-    payload: JsonValue = Field(default=None, description="The answer: any JSON, or its encrypted form")
-
-
-class LeaseRequest(_Request):
-    """A lease to acquire.
-
-    ``supersedes`` names the epoch whose holder was seen dead; without it the door looks itself.
-    """
-
-    ttl_s: int = Field(
-        default=30, ge=1, le=limits.LEASE_TTL_S, description="Seconds without a heartbeat, then it lapses"
-    )
-    supersedes: KeyVersion | None = None
 
 
 class PositionAnswer(_Answer):
@@ -346,14 +315,6 @@ class InterruptsPage(_Answer):
 
     interrupts: list[InterruptAnswer]
     next: str | None = None
-
-
-class DeltaRequest(_Request):
-    """A piece of what a run is about to say: shown to those who follow now, and kept nowhere."""
-
-    run: Identifier
-    seq: int = Field(ge=0, le=limits.SAFE_INTEGER, description="Counts the deltas of the run")
-    text: str = Field(min_length=1, max_length=DELTA_CHARACTERS)
 
 
 class DeltaFrame(DeltaRequest):
