@@ -156,9 +156,8 @@ class SdkContract:
         done = await chat.append(said("x"), wait="durable")
         assert (done.version, done.result, done.is_acknowledged) == (None, "pending", True)
         assert (await done.outcome()).version == 2
-        stale = await chat.append(said("y"), wait="durable", expected_version=1)
-        with pytest.raises(VersionConflictError) as caught:
-            await stale.outcome()
+        with pytest.raises(VersionConflictError) as caught:  # at once, where it is certain before the log says so
+            await (await chat.append(said("y"), wait="durable", expected_version=1)).outcome()
         assert caught.value.actual_version == 2
 
     async def test_every_refusal_has_its_error(self, everlog: Gateway, log: Everlog, chat: Session) -> None:
@@ -421,31 +420,36 @@ class SdkContract:
             with pytest.raises(ForbiddenError):
                 await viewers.session(chat.id).append(said("x"))
 
-    def test_the_face_without_await_does_the_same(self, everlog: Gateway) -> None:
-        name = fresh()
-        with everlog.connect_sync() as log:
-            chat = log.create(name, title="Trip", if_exists="open")
-            with chat.join("planner", kind="agent") as me:
-                done = me.append(Message(role="assistant", parts=[text("Hello")]))
-                assert (done.version, done.outcome().version) == (4, 4)
-                with me.run("planner") as run:
-                    with run.tool_call("search", {"q": "hotels"}) as call:
-                        call.complete([data(3)])
-                    with pytest.raises(ValueError, match="wrong"), run.run("helper"):
-                        raise ValueError("wrong")
-                me.update("n", lambda n: (n or 0) + 1)
-                for attempt in me.rebasing():
-                    with attempt as state:
-                        me.patch({"n": state.state["n"] + 1}, expected_keys={"n": state.key_versions["n"]})
-            assert chat.state().state == {"n": 2}
-            assert [message.role for message in chat.messages()] == ["assistant", "assistant", "tool"]
-            for event in chat.follow(after=0):
-                if event.type == "everlog.run.failed.v1":
-                    break
-            assert event.data["error"]["type"] == "ValueError"
-            assert [each.version for each in chat.timeline(limit=2)] == [1, 2]
-            with pytest.raises(VersionConflictError):
-                chat.append(said("late"), expected_version=1)
+    async def test_the_face_without_await_does_the_same(self, everlog: Gateway) -> None:
+        await asyncio.to_thread(talk_without_await, everlog)
+
+
+def talk_without_await(everlog: Gateway) -> None:
+    """A conversation by the face without await."""
+    name = fresh()
+    with everlog.connect_sync() as log:
+        chat = log.create(name, title="Trip", if_exists="open")
+        with chat.join("planner", kind="agent") as me:
+            done = me.append(Message(role="assistant", parts=[text("Hello")]))
+            assert (done.version, done.outcome().version) == (4, 4)
+            with me.run("planner") as run:
+                with run.tool_call("search", {"q": "hotels"}) as call:
+                    call.complete([data(3)])
+                with pytest.raises(ValueError, match="wrong"), run.run("helper"):
+                    raise ValueError("wrong")
+            me.update("n", lambda n: (n or 0) + 1)
+            for attempt in me.rebasing():
+                with attempt as state:
+                    me.patch({"n": state.state["n"] + 1}, expected_keys={"n": state.key_versions["n"]})
+        assert chat.state().state == {"n": 2}
+        assert [message.role for message in chat.messages()] == ["assistant", "assistant", "tool"]
+        for event in chat.follow(after=0):
+            if event.type == "everlog.run.failed.v1":
+                break
+        assert event.data["error"]["type"] == "ValueError"
+        assert [each.version for each in chat.timeline(limit=2)] == [1, 2]
+        with pytest.raises(VersionConflictError):
+            chat.append(said("late"), expected_version=1)
 
 
 def parts(message: Any) -> list[Any]:

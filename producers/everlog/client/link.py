@@ -147,7 +147,8 @@ class _Call:
         """What the call ends with: the last that was heard, or that a write is in doubt."""
         if not self._is_in_doubt:
             return self._last or error
-        detail = f"{(self._last or error).message}; what was sent may still be done"
+        said = (self._last or error).message.removeprefix(f"{GATEWAY} is unavailable: ")
+        detail = f"{said}; what was sent may still be done"
         return UnknownOutcomeError(GATEWAY, detail, retry_after_s=error.retry_after_s)
 
 
