@@ -12,10 +12,21 @@ from bson import Binary
 from everlog.adapters.memory.warm import MemoryWarmStore
 from everlog.adapters.mongo import MongoWarmStore, connect
 from everlog.adapters.mongo.connection import Client
+from everlog.domain.fold import DOCUMENT_BYTES_MAX
 from everlog.domain.law import LAW
 from everlog.domain.searching import Query, found_by, label_terms, words_of
 from everlog.domain.standing import Participant
-from everlog.domain.stored import COLD, Base, Loaded, Parked, Rejection, StoredSession, Stub, TimelineEntry
+from everlog.domain.stored import (
+    COLD,
+    Base,
+    Loaded,
+    Parked,
+    Rejection,
+    StoredSession,
+    Stub,
+    TimelineEntry,
+    encode_stored,
+)
 from everlog.domain.verdicts import FOREIGN, PENDING, Accepted, Duplicate, Reason, Rejected, pack
 from everlog.local.stack import Addresses
 from everlog.ports.warm import ClosedBatch, DamagedDocumentsError, Idle, SessionWrite, WarmStore
@@ -44,6 +55,21 @@ def document(key: str = KEY, *, offset: int = 0, revision: int = 1, partition: i
     state, verdict = LAW.step(None, created)
     assert isinstance(verdict, Accepted)
     return StoredSession(key, ERA, partition, offset, state, revision=revision, outcomes=[(offset, pack(verdict))])
+
+
+def largest() -> StoredSession:
+    """As large as a fold leaves a document: of all that it holds only those who have left know no bound."""
+    stored = document()
+    assert stored.state is not None
+    name = "participant-" + "x" * 108
+    gone = {f"{name}{number:08d}": Participant(name, "editor", "agent", present=False) for number in range(60_000)}
+    stored.state.standing.roster |= gone
+    while len(encode_stored(stored)) > DOCUMENT_BYTES_MAX:
+        for _ in range(100):
+            gone.popitem()
+        stored.state.standing.roster = dict(gone)
+    assert len(encode_stored(stored)) > DOCUMENT_BYTES_MAX - (100 << 10)
+    return stored
 
 
 def entry(version: int) -> TimelineEntry:
@@ -192,6 +218,13 @@ class WarmContract:
             await store.load([KEY, "acme/other"])
         assert raised.value.damaged == {KEY: done.base}
         assert list(await store.load(["acme/other"])) == ["acme/other"]
+
+    async def test_the_largest_document_that_a_fold_makes_is_stored(self, store: WarmStore) -> None:
+        done = await written(store, largest())
+        assert (await store.load([KEY]))[KEY].base == done.base
+        changed = largest()
+        changed.revision, changed.parked = 2, Parked(9, "SessionTooLargeError", 9, 1_000)
+        await written(store, changed, done.base)
 
     async def test_another_document_can_be_written_onto_the_base_of_a_damaged_one(
         self, store: WarmStore, damage: Callable[[str], Awaitable[None]]
