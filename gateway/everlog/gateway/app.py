@@ -34,6 +34,7 @@ from everlog.gateway.leases import Leases
 from everlog.gateway.listing import Listing
 from everlog.gateway.live import LivePointer, OpenTiers
 from everlog.gateway.metrics import GatewayMetrics
+from everlog.gateway.operations import Operations
 from everlog.gateway.outcomes import OutcomeFinder
 from everlog.gateway.problems import Refusal, of_error, problem_response
 from everlog.gateway.reading import SessionReader
@@ -229,6 +230,7 @@ def _services(dependencies: Dependencies, pointer: LivePointer, waiter: OutcomeW
         steadiness=steadiness,
         metrics=metrics,
         denials=Denials(dependencies.audit, metrics, dependencies.now, dependencies.new_id),
+        operations=Operations(dependencies.audit, dependencies.now, dependencies.new_id),
         health=Health(
             log=dependencies.log_reader,
             control=dependencies.control,

@@ -163,9 +163,11 @@ async def _taken_away(request: Request, proposal: Proposal, terms: Terms) -> Jud
     caller = proposal.identity
     if Verb.REVOKE_LEASE not in ROLES.get(caller.role, frozenset()):
         raise ForbiddenError("only who governs the session may take a lease away")
-    given = proposal.data.get("reason")
+    given = proposal.data.get("reason", "")
+    services, key = services_of(request), session_key(caller.tenant, proposal.session)
+    arguments = {name: proposal.data[name] for name in ("participant", "epoch")}
+    await services.operations.record(caller, "lease revoke", key, given, arguments)
     reason = f"{caller.principal}: {given}" if given else caller.principal
-    services = services_of(request)
     wait_s = requests.wait_s(terms.prefer, services.settings.verdict_timeout_s)
     revocation = replace(proposal, data=proposal.data | {"reason": reason})
     return await measured(services, services.sessions.append_as_system(revocation, OPERATOR, wait_s))

@@ -16,6 +16,7 @@ from everlog.gateway.keyed import FirstTries
 from everlog.gateway.leases import Leases
 from everlog.gateway.listing import Listing
 from everlog.gateway.metrics import GatewayMetrics
+from everlog.gateway.operations import Operations
 from everlog.gateway.outcomes import OutcomeFinder
 from everlog.gateway.reading import SessionReader
 from everlog.gateway.sessions import Sessions
@@ -48,6 +49,7 @@ class Services:
     metrics: GatewayMetrics
     health: Health
     denials: Denials
+    operations: Operations
 
 
 def services_of(request: Request) -> Services:

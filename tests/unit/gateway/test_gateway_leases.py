@@ -9,6 +9,7 @@ import pytest
 
 from everlog.adapters.memory.heartbeats import MemoryHeartbeats
 from everlog.ports.heartbeats import Alive, Lease
+from everlog.schemas.audit import Operation
 from everlog.schemas.errors import UnavailableError
 from everlog.schemas.http import HeartbeatAnswer, HeldLeaseAnswer, LeaseAnswer, Problem
 from support.door import message
@@ -268,6 +269,10 @@ async def test_an_operator_takes_a_lease_away_in_any_session(door: House, planne
     assert (last["type"], last["actor"]) == ("everlog.lease.revoked.v1", "system:operator")
     assert last["data"]["reason"] == ("olga: stuck" if reason else "olga")
     told(await operator.delete(planner.path, headers={"Everlog-Lease-Epoch": str(epoch)}), 409, "fenced")
+    entry = (await door.world.audit.tail(1))[0]
+    assert isinstance(entry.data, Operation)
+    assert (entry.actor, entry.tenantid, entry.data.command) == ("olga", "acme", "lease revoke")
+    assert (entry.data.sessions, entry.data.arguments) == ([KEY], {"participant": "planner", "epoch": str(epoch)})
 
 
 async def test_nobody_else_takes_a_lease_away(door: House, planner: Mad) -> None:
