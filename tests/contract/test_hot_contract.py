@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from everlog.adapters.memory.hot import MemoryHotStore
 from everlog.adapters.redis import RedisHotStore
-from everlog.domain.stored import StoredSession, Stub, TimelineEntry
+from everlog.domain.stored import StoredSession, Stub, TimelineEntry, checksum
 from everlog.local.stack import Addresses
 from everlog.ports.hot import TAIL_BYTES, TAIL_ENTRIES, HotStore, HotWrite, Outcomes, key_mark
 from everlog.runtime.config import RedisSettings
@@ -237,6 +237,15 @@ class TestRedis(HotContract):
     ) -> None:
         await hot.put([HotWrite(document(1), entries(1, 1))])
         await raw.hset(f"everlog:g{generation}:e0:{{{KEY}}}:s", "document", b"rotten")
+        assert await hot.get(KEY) is None
+        assert damaged == [KEY]
+
+    async def test_a_document_that_cannot_be_read_is_a_miss_and_counted(
+        self, hot: RedisHotStore, raw: Redis, generation: int, damaged: list[str]
+    ) -> None:
+        await hot.put([HotWrite(document(1), entries(1, 1))])
+        state = f"everlog:g{generation}:e0:{{{KEY}}}:s"
+        await raw.hset(state, mapping={"document": b"\x90", "checksum": str(checksum(b"\x90"))})
         assert await hot.get(KEY) is None
         assert damaged == [KEY]
 

@@ -44,7 +44,7 @@ def _unheard(key: str) -> None:
 class RedisHotStore(Closing):
     """A ``HotStore`` of one generation under one hot epoch. Close it, or use it as an async context manager.
 
-    ``on_damaged`` is called with the key of every document whose checksum is wrong.
+    ``on_damaged`` is called with the key of every document whose checksum is wrong or that cannot be read.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class RedisHotStore(Closing):
             (expected, blob), *_ = await pipeline.execute()
         if blob is None:
             return None
-        if expected is None or int(expected) != checksum(blob):
-            _log.error("a hot document has a wrong checksum", key=key, generation=self._generation, epoch=self._epoch)
+        stored = _read(expected, blob)
+        if stored is None:
+            _log.error("a hot document is damaged", key=key, generation=self._generation, epoch=self._epoch)
             self._on_damaged(key)
-            return None
-        return decode_stored(blob)
+        return stored
 
     async def tail(self, key: str, newest: int = TAIL_ENTRIES) -> list[TimelineEntry]:
         """The newest entries without a hole, oldest first; empty if not hot. Raises ``UnavailableError``."""
@@ -155,6 +155,16 @@ class RedisHotStore(Closing):
         for arguments in chunk:
             pipeline.evalsha(self._sha, *arguments)
         await pipeline.execute()
+
+
+def _read(expected: bytes | None, blob: bytes) -> StoredSession | None:
+    """The document of an encoding; None if its checksum is wrong or it cannot be read."""
+    if expected is None or int(expected) != checksum(blob):
+        return None
+    try:
+        return decode_stored(blob)
+    except msgspec.MsgspecError:
+        return None
 
 
 def _chunks(all_arguments: Iterator[Arguments]) -> Iterator[list[Arguments]]:
