@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from everlog.cli import archive, audit, demo, local, projection, services, sessions
+from everlog.cli import archive, audit, demo, leases, local, projection, services, sessions
 from everlog.schemas.errors import EverlogError
 
 INTERRUPTED: Final = 130
@@ -30,6 +30,7 @@ sessions.register(app)
 demo.register(app)
 app.add_typer(archive.app)
 app.add_typer(audit.app)
+app.add_typer(leases.app)
 app.add_typer(projection.app)
 
 

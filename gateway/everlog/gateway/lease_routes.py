@@ -29,7 +29,7 @@ from everlog.gateway.delivery import Judged
 from everlog.gateway.documents import answers, body_of, problems
 from everlog.gateway.participation import HANDED_OVER
 from everlog.gateway.problems import Refusal
-from everlog.gateway.roles import ROLES, Verb, require
+from everlog.gateway.roles import Verb, allows, require
 from everlog.gateway.services import services_of
 from everlog.gateway.sessions import Proposal
 from everlog.ports.heartbeats import Lease
@@ -151,7 +151,8 @@ async def end(
     else:
         terms = terms._replace(lease_epoch=None)  # the epoch is another's
     proposal = proposal_of(request, caller, session, terms, type_name, data)
-    if is_own or standing.may_govern(terms.participant or caller.principal):
+    governs = allows(caller, Verb.APPEND) and standing.may_govern(terms.participant or caller.principal)
+    if is_own or governs:
         judged = await append(request, proposal, terms)
     else:
         judged = await _taken_away(request, proposal, terms)
@@ -161,7 +162,7 @@ async def end(
 async def _taken_away(request: Request, proposal: Proposal, terms: Terms) -> Judged:
     """Revoke by the right of a role, whatever one's place in the session."""
     caller = proposal.identity
-    if Verb.REVOKE_LEASE not in ROLES.get(caller.role, frozenset()):
+    if not allows(caller, Verb.REVOKE_LEASE):
         raise ForbiddenError("only who governs the session may take a lease away")
     given = proposal.data.get("reason", "")
     services, key = services_of(request), session_key(caller.tenant, proposal.session)

@@ -48,7 +48,12 @@ ADDS_OTHERS: Final = frozenset({"owner"})
 """Roles that may let others join any session of the tenant; else only who governs a session may."""
 
 
+def allows(identity: Identity, verb: Verb) -> bool:
+    """Whether the identity's role may do this."""
+    return verb in ROLES.get(identity.role, frozenset())
+
+
 def require(identity: Identity, verb: Verb) -> None:
     """Raise ``ForbiddenError`` unless the identity's role may do this."""
-    if verb not in ROLES.get(identity.role, frozenset()):
+    if not allows(identity, verb):
         raise ForbiddenError(f"role {identity.role} may not {verb}")

@@ -275,6 +275,13 @@ async def test_an_operator_takes_a_lease_away_in_any_session(door: House, planne
     assert (entry.data.sessions, entry.data.arguments) == ([KEY], {"participant": "planner", "epoch": str(epoch)})
 
 
+async def test_an_operator_who_owns_the_session_does_it_as_an_operator(door: House, planner: Mad) -> None:
+    epoch = await acquired(planner)
+    ada = await door.client(role="operator")
+    assert (await ada.delete(planner.path, headers={"Everlog-Lease-Epoch": str(epoch)})).status_code == 200
+    assert (await door.events())[-1]["actor"] == "system:operator"
+
+
 async def test_nobody_else_takes_a_lease_away(door: House, planner: Mad) -> None:
     epoch = await acquired(planner)
     critic = await door.mad("critic", "mad-2")
