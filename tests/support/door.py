@@ -88,7 +88,9 @@ class World:
         self.deltas = MemoryDeltas()
         self.history = LogHistory(self.log)
         self.audit = MemoryAuditTrail()
-        self.settings = GatewaySettings(**({"read_timeout_s": 1.0, "verdict_timeout_s": 2.0} | settings))
+        self.settings = GatewaySettings(
+            **({"read_timeout_s": 1.0, "verdict_timeout_s": 2.0, "drain_pause_s": 0.0} | settings)
+        )
         self.appended = asyncio.Event()
         self.projecting = True
         self.publishing = True

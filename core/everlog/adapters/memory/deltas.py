@@ -20,6 +20,10 @@ class MemoryDeltas:
         for listener in self._listeners:
             listener.hear(delta)
 
+    def is_followed(self, key: str) -> bool:
+        """Whether anybody hears a session's deltas now: for tests."""
+        return any(listener.follows(key) for listener in self._listeners)
+
     def listen(self) -> AbstractAsyncContextManager[Listening]:
         """Subscribe, for as long as the context is entered."""
         return self._listen()
@@ -39,8 +43,11 @@ class _Listening:
         self._followed: set[str] = set()
         self._heard: asyncio.Queue[Delta] = asyncio.Queue()
 
+    def follows(self, key: str) -> bool:
+        return key in self._followed
+
     def hear(self, delta: Delta) -> None:
-        if delta.key in self._followed:
+        if self.follows(delta.key):
             self._heard.put_nowait(delta)
 
     async def follow(self, key: str) -> None:
