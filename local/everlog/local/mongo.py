@@ -22,8 +22,8 @@ from everlog.schemas.errors import UnavailableError
 SOURCE = Path(__file__).parent / "java" / "MongoStandIn.java"
 _COMPILE_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 10.0
-# The store's own cache takes 64 MB: in a smaller heap every fourth second ends with a pause of 40 ms for all of it. More
-# room for what is young makes its pauses longer, since the cache is among what they copy.
+# The store's own cache takes 64 MB: in a smaller heap every fourth second has a pause of 40 ms for all of it. More room
+# for what is young makes its pauses longer, since the cache is among what they copy.
 _HEAP = ("-Xms128m", "-Xmn20m", "-Xmx384m")
 
 
