@@ -387,3 +387,12 @@ def test_why_a_value_is_no_event_is_kept_in_a_line() -> None:
     fold = fold_session(KEY, None, records([created(), named]), stretch())
     (rejection,) = fold.rejections
     assert len(rejection.detail[0]) == fold_module.DETAIL_CHARACTERS
+
+
+def test_a_machine_that_has_no_memory_to_encode_parks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: StoredSession) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(fold_module, "encode_stored", fail)
+    with pytest.raises(MemoryError):
+        fold_session(KEY, None, records(HISTORY), stretch())
