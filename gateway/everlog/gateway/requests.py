@@ -12,6 +12,7 @@ from everlog.domain.canonical import parse_strictly
 from everlog.schemas.errors import InvalidEventError
 from everlog.schemas.events import invalid_event
 from everlog.schemas.http import JSON, BatchRequest, EventRequest
+from everlog.schemas.identifiers import is_identifier
 from everlog.schemas.json_values import NotInteroperableError
 
 WAIT_MAX_S: Final = 30.0
@@ -54,6 +55,14 @@ def parse_append(body: object) -> EventRequest | BatchRequest:
     if isinstance(body, dict) and "events" in body:
         return parse_model(BatchRequest, body, "batch of events")
     return parse_model(EventRequest, body, "event")
+
+
+def path_id(request: Request, name: str) -> str:
+    """An identifier in the request's path."""
+    given: str = request.path_params[name]
+    if not is_identifier(given):
+        raise InvalidEventError(f"path.{name} is not an identifier", errors=(f"path.{name}: not an identifier",))
+    return given
 
 
 def idempotency_key(header: str | None, body_id: str | None) -> str | None:

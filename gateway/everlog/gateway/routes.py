@@ -1,35 +1,24 @@
-"""The routes below ``/v1``: from a request to a service's call, from its result to an answer."""
+"""Routes that read one session: its state, its timeline, what became of an event."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from everlog.domain.registry import BATCH
-from everlog.domain.verdicts import Duplicate
 from everlog.gateway import requests
 from everlog.gateway.answers import append_body, etag, event_body, state_body
 from everlog.gateway.appending import (
     PREFIX,
-    AppendTerms,
     Caller,
     PathId,
-    answer,
-    append,
-    appended,
     json_response,
-    measured,
     problem,
-    proposal_of,
-    rejection_of,
-    without_query,
 )
-from everlog.gateway.documents import answers, body_of, problems, unchanged
-from everlog.gateway.problems import Refusal, of_rejection
+from everlog.gateway.documents import answers, problems, unchanged
+from everlog.gateway.problems import Refusal
 from everlog.gateway.roles import Verb, require
 from everlog.gateway.services import services_of
 from everlog.schemas.errors import InvalidEventError
@@ -38,14 +27,10 @@ from everlog.schemas.http import (
     PAGE_MAX,
     TIER_HEADER,
     AppendAnswer,
-    BatchRequest,
-    CreateAnswer,
-    CreateRequest,
-    EventRequest,
     StateAnswer,
     TimelinePage,
 )
-from everlog.schemas.identifiers import full_type, session_key
+from everlog.schemas.identifiers import session_key
 from everlog.schemas.limits import SAFE_INTEGER
 from everlog.schemas.payloads.base import KeyVersion
 
@@ -80,34 +65,6 @@ class OutcomeParameters(_Parameters):
     after: KeyVersion | None = Field(default=None, description="Version known before the event was handed over")
 
 
-@router.post(
-    "/sessions",
-    responses=answers(CreateAnswer, s200="The same creation again", s201="Created", s202="Not known yet")
-    | problems(409, 415),
-    openapi_extra=body_of(CreateRequest),
-    dependencies=[Depends(without_query)],
-)
-async def create_session(
-    request: Request,
-    caller: Caller,
-    idempotency_key: Annotated[str | None, Header()] = None,
-    prefer: Annotated[str | None, Header()] = None,
-) -> Response:
-    """Create a session; its owner is the token's principal."""
-    services = services_of(request)
-    require(caller, Verb.CREATE)
-    body = requests.parse_model(CreateRequest, await requests.read_body(request, "a session"), "session")
-    key = requests.idempotency_key(idempotency_key, None)
-    wait_s = requests.wait_s(prefer, services.settings.verdict_timeout_s)
-    judged = await measured(services, services.sessions.create(caller, body, key, wait_s))
-    session = judged.key.partition("/")[2]
-    verdict = judged.verdict
-    if refused := rejection_of(verdict):
-        return problem(request, of_rejection(refused, judged.event_id, []))
-    headers = {"Location": f"{PREFIX}/sessions/{session}"}
-    return appended(session, judged, 200 if isinstance(verdict, Duplicate) else 201, headers, {"session": session})
-
-
 @router.get("/sessions/{session}", responses=answers(StateAnswer, s200="The state") | unchanged() | problems(404, 423))
 async def read_state(
     request: Request,
@@ -131,40 +88,6 @@ async def read_state(
     if requests.none_match(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return json_response(state_body(shown), 200, headers)
-
-
-@router.post(
-    "/sessions/{session}/events",
-    responses=answers(AppendAnswer, s201="Accepted", s202="Handed over, the verdict is not known yet")
-    | problems(404, 409, 410, 412, 415, 423),
-    openapi_extra=body_of(EventRequest, BatchRequest),
-    dependencies=[Depends(without_query)],
-)
-async def append_event(
-    request: Request,
-    caller: Caller,
-    session: PathId,
-    terms: AppendTerms,
-) -> Response:
-    """Append one event, or several as one atomic batch."""
-    require(caller, Verb.APPEND)
-    body = requests.parse_append(await requests.read_body(request, "an event"))
-    proposal = replace(
-        proposal_of(
-            request,
-            caller,
-            session,
-            terms,
-            full_type(body.type) if isinstance(body, EventRequest) else BATCH,
-            body.data if isinstance(body, EventRequest) else _batch_data(body),
-        ),
-        idempotency_key=requests.idempotency_key(terms.idempotency_key, body.id),
-        expected_version=requests.expected_version(terms.if_match, body.expected_version),
-        correlation_id=body.correlation_id,
-        causation_id=body.causation_id,
-    )
-    judged = await append(request, proposal, terms)
-    return await answer(request, proposal, judged, from_if_match=terms.if_match is not None)
 
 
 @router.get(
@@ -217,7 +140,3 @@ async def read_outcome(
     if verdict is None:
         return problem(request, Refusal("outcome-unknown", f"nothing is known of an event {event_id}"))
     return json_response(append_body(event_id, verdict, None), 200, {})
-
-
-def _batch_data(body: BatchRequest) -> dict[str, Any]:
-    return {"events": [{"type": full_type(inner.type), "data": inner.data} for inner in body.events]}
