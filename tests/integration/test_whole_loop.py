@@ -15,8 +15,7 @@ import redis
 
 from everlog.domain.state import state_hash
 from everlog.domain.stored import decode_stored
-from everlog.local.ports import Ports
-from support.command_line import CommandLine
+from support.command_line import CommandLine, free_base
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
@@ -47,7 +46,7 @@ class Door:
 
 @pytest.fixture(scope="module")
 def everlog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    run = CommandLine(tmp_path_factory.mktemp("everlog"), neighbouring_ports())
+    run = CommandLine(tmp_path_factory.mktemp("everlog"), free_base())
     try:
         run.ok("up", "--all")
         yield run
@@ -61,16 +60,6 @@ def door(everlog: CommandLine) -> Iterator[Door]:
     door = Door(url, everlog.ok("token").out.strip())
     with door.client:
         yield door
-
-
-def neighbouring_ports() -> int:
-    """A base from which all ports are free."""
-    from everlog.local.ports import is_free
-
-    for base in range(20_000, 32_000, 40):
-        if all(is_free(port) for port in Ports.fixed(base).all()):
-            return base
-    raise AssertionError("no free ports")
 
 
 def process_of(everlog: CommandLine, service: str) -> int:

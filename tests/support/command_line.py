@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from everlog.local.ports import Ports, is_free
+
 TIMEOUT_S = 180.0
+
+
+def free_base() -> int:
+    """A base from which the ports of all local services are free."""
+    for base in range(20_000, 32_000, 40):
+        if all(is_free(port) for port in Ports.fixed(base).all()):
+            return base
+    raise AssertionError("no free ports")
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from everlog.cli.archive import confirm
+from everlog.cli.as_client import AsJson, Principal, SessionId, Tenant
 from everlog.cli.output import print_facts, print_json, print_table
-from everlog.cli.sessions import AsJson, Principal, SessionId, Tenant
 from everlog.schemas.errors import NotFoundError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from everlog.cli import archive, audit, demo, leases, local, projection, services, sessions
+from everlog.cli import archive, audit, conversations, demo, leases, local, projection, services, sessions
 from everlog.schemas.errors import EverlogError
 
 INTERRUPTED: Final = 130
@@ -27,6 +27,7 @@ app = typer.Typer(
 local.register(app)
 services.register(app)
 sessions.register(app)
+conversations.register(app)
 demo.register(app)
 app.add_typer(archive.app)
 app.add_typer(audit.app)

@@ -201,13 +201,13 @@ class Routes:
         found = []
         for session in self._sessions(request):
             state = session.existing()
-            entry = state.standing.roster.get(query.get("participant", ""))
-            words = query.get("q", "").lower().split()
+            present = [(name, entry.principal) for name, entry in state.standing.roster.items() if entry.present]
+            there = _words(f"{state.view.title or ''} {state.key.partition('/')[2]}")
             if (
                 all(state.view.labels.get(name) == value for name, _, value in labels)
                 and query.get("status", state.standing.status) == state.standing.status
-                and ("participant" not in query or (entry is not None and entry.present))
-                and all(word in str(state.view.title or "").lower() for word in words)
+                and ("participant" not in query or any(query["participant"] in names for names in present))
+                and all(any(each.startswith(word) for each in there) for word in _words(query.get("q", "")))
             ):
                 found.append(bodies.listed_body(state))
         return _json(200, {"sessions": found[: int(query.get("limit", len(found)))], "next": None})
@@ -275,6 +275,10 @@ def _identity(request: httpx.Request) -> Identity:
     if len(parts) != len(Identity._fields):
         raise UnauthenticatedError("the token is not valid")
     return Identity(*parts)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
 
 
 def _raised(session: MemorySession) -> list[dict[str, Any]]:
