@@ -88,7 +88,11 @@ class Everlog:
 
     async def __aenter__(self) -> Self:
         if self.spool is not None and self._drainer is not None:
-            await self.spool.open()
+            try:
+                await self.spool.open()
+            except BaseException:
+                await self._close()
+                raise
             self._draining = asyncio.create_task(self._drainer.run())
         return self
 
@@ -98,6 +102,9 @@ class Everlog:
         if self._draining is not None:
             self._draining.cancel()
             await asyncio.gather(self._draining, return_exceptions=True)
+        await self._close()
+
+    async def _close(self) -> None:
         if self.spool is not None:
             await self.spool.close()
         await self._link.close()

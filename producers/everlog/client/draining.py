@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from time import monotonic
 from typing import Final
 
@@ -95,14 +96,15 @@ class Drainer:
                 return True
             if not await self._spool.lock():
                 return False
-            for first in range(0, len(sessions), SESSIONS_AT_ONCE):
-                chunk = sessions[first : first + SESSIONS_AT_ONCE]
-                if not all(await asyncio.gather(*map(self._drain, chunk))):
-                    return False
+            left = iter(sessions)
+            return all(await asyncio.gather(*(self._work(left) for _ in range(SESSIONS_AT_ONCE))))
         except Exception:  # the disk, or whatever gets tokens: neither may end the draining for good
             log.exception("Draining the spool failed, and is tried again")
             return False
-        return True
+
+    async def _work(self, sessions: Iterator[str]) -> bool:
+        """Drain one session after the other; one that must wait holds up nobody else."""
+        return all([await self._drain(session) for session in sessions])
 
     async def _drain(self, session: str) -> bool:
         """Hand over what waits of a session, in order; False where it must go on later."""

@@ -190,5 +190,5 @@ def growing_pauses(first_s: float, longest_s: float) -> Pauses:
 
 
 def is_passing(error: EverlogError) -> bool:
-    """Whether what failed is the way to the gateway, or the gateway itself, rather than the request."""
-    return isinstance(error, UnavailableError) or type(error) is EverlogError
+    """Whether the same request may succeed later: the way to the gateway failed, or the gateway itself."""
+    return error.retryable or type(error) is EverlogError

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from everlog.client import Everlog, Session, Spooled, UnavailableError, VersionConflictError
@@ -247,3 +248,27 @@ async def test_the_face_without_await_spools_too(world: MemoryEverlog, path: Pat
             return done.is_acknowledged, depth
 
     assert await asyncio.to_thread(speak) == (False, 1)
+
+
+async def test_a_session_that_must_wait_holds_up_nobody_else(path: Path) -> None:
+    spool, reached = Spool(path), list[str]()
+    await spool.open()
+    names = [f"rome-{number}" for number in range(40)]
+    for name in names:
+        await spool.put(Outgoing(name, {"id": f"e-{name}", "type": "com.example.noted", "data": {}}, {}))
+    await spool.close()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        session = request.url.path.split("/")[3]
+        if session == names[0]:
+            return httpx.Response(500, text="a bug")
+        reached.append(session)
+        return httpx.Response(201, json={"event_id": "e", "outcome": "accepted", "version": 2, "position": None})
+
+    transport = httpx.MockTransport(answer)
+    async with Everlog.connect("http://door", token="t", transport=transport, spool=path) as log:
+        await until(lambda: log.spool is not None and log.spool.depth == 1, what="all others drained")
+        assert await log.session(names[1]).append(said("not spooled"))
+        waiting = await log.session(names[0]).append(said("behind the first"))
+        assert isinstance(waiting, Spooled)
+    assert sorted(reached) == sorted([*names[1:], names[1]])
