@@ -307,6 +307,22 @@ class SdkContract:
                 await asking
             stack.pop_all()
 
+    async def test_a_question_of_who_lost_its_lease_ends(self, log: Everlog, chat: Session) -> None:
+        with pytest.raises(FencedError):
+            async with chat.join("planner", kind="agent") as me, me.run("planner") as run:
+                asking = asyncio.create_task(run.interrupt(reason="approval", message="Book it?"))
+                await first_interrupt(log, chat)
+                await chat.append("lease.revoked", {"participant": "planner", "epoch": me.epoch})
+                await asking
+        assert (await chat.state()).open.interrupts == []
+
+    async def test_a_run_that_cannot_be_closed_says_so_in_a_note(self, chat: Session) -> None:
+        with pytest.raises(ValueError, match="no hotels") as caught:
+            async with chat.run("planner"):
+                await chat.close()
+                raise ValueError("no hotels")
+        assert "The run stays open" in caught.value.__notes__[0]
+
     async def test_pending_interrupts_of_all_sessions_are_listed(self, log: Everlog, chat: Session) -> None:
         async with chat.run("planner") as run:
             asking = asyncio.create_task(run.interrupt(reason="approval", message="Book it?"))

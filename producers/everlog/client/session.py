@@ -86,7 +86,10 @@ class Session(Writer):
     async def update_metadata(
         self, *, title: str | None = None, labels: dict[str, str | None] | None = None
     ) -> Appended:
-        """Change the title, and labels: those that are named, None removes one."""
+        """Change the title, and labels: those that are named, None removes one.
+
+        To remove the title: ``append("session.metadata_updated", {"title": None})``.
+        """
         return await self.append(SessionMetadataUpdated(title=title, labels=labels or {}))
 
     async def suspend(self, reason: str | None = None) -> Appended:
