@@ -11,6 +11,7 @@ from everlog.gateway import steadiness
 from everlog.gateway.steadiness import GAP_S, Steadiness
 from everlog.schemas.errors import UnavailableError
 from support.time_travel import Clock
+from support.waiting import until
 
 
 class Away(MemoryHeartbeats):
@@ -86,8 +87,10 @@ async def test_it_goes_on_looking_while_the_store_is_away(
     await asyncio.wait({running}, timeout=0.02)
     assert not running.done()
     store.is_away = False
-    async with asyncio.timeout(5):
-        while await watch.steady_s() < 0.01:
-            await asyncio.sleep(0)
+
+    async def is_steady() -> bool:
+        return await watch.steady_s() >= 0.01
+
+    await until(is_steady, what="the store is looked at again")
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
