@@ -13,6 +13,11 @@ ends with its ``MemoryEverlog``. A test can make the gateway go away, lose answe
 lapse. Needs the extra ``everlog[core]``.
 """
 
-from everlog.client.testing.world import MemoryEverlog
+try:
+    from everlog.client.testing.world import MemoryEverlog
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"everlog.client.testing needs the law ({error}): pip install 'everlog[core]'", name=error.name
+    ) from error
 
 __all__ = ["MemoryEverlog"]
