@@ -11,9 +11,10 @@ from everlog.gateway.reading import SessionReader
 
 VERSIONS_KNOWN: Final = 65_536
 """Sessions whose last seen version is remembered: about 12 MiB."""
-VERSION_AGE_S: Final = 1.0
-"""A version is taken as it was seen for so long: a session of some hundred events a second stays within the 256 that
-its ring remembers, so that a retry is not refused for the sake of an old number."""
+VERSION_AGE_S: Final = 10.0
+"""A version is taken as it was seen for so long, which spares a look at the hot store (a quarter of an append's time).
+Every append through this door makes it new; if other doors bring a session more than 256 events meanwhile, a retry may
+be told that it has expired."""
 
 
 class Seen(NamedTuple):
