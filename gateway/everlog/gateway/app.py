@@ -17,6 +17,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from everlog.gateway import contracts, following, lease_routes, participation, probes, reads, routes, writing
 from everlog.gateway.conversation import Conversation
@@ -284,8 +285,17 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (a type narrowing: registered for it)
     names = {404: "no-such-route", 405: "method-not-allowed"}
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = _allowed(request)
     name = names.get(error.status_code, "invalid-request" if error.status_code < 500 else "internal")
-    return _answer(request, Refusal(name, str(error.detail), headers=error.headers or {}))
+    return _answer(request, Refusal(name, str(error.detail), headers=headers))
+
+
+def _allowed(request: Request) -> str:
+    """The methods of a path: of all its routes, where the framework tells those of the first one only."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in routes for method in getattr(route, "methods", None) or ()}))
 
 
 def _answer(request: Request, refusal: Refusal) -> Response:

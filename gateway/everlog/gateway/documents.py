@@ -14,6 +14,13 @@ from everlog.gateway.problems import PROBLEMS
 from everlog.schemas.http import JSON, PROBLEM_JSON, PROBLEM_PREFIX, Problem
 
 _REFERENCE: Final = "#/components/schemas/{model}"
+_NEEDED: Final = "x-needed-header"
+_HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "idempotency-key": {"pattern": r"^[\x21-\x7e]{1,255}$", "minLength": 1, "maxLength": 255},
+    "if-match": {"pattern": r'^"(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?"$', "examples": ['"12.1"']},
+    "last-event-id": {"pattern": "^(0|[1-9][0-9]{0,14})$", "examples": ["42"]},
+}
+"""What headers must look like that are read by hand."""
 _requests: Final[set[type[BaseModel]]] = set()
 _answers: Final[set[type[BaseModel]]] = {Problem}
 """Models that routes have named as their bodies: they are described as components."""
@@ -29,6 +36,11 @@ def body_of(*models: type[BaseModel], is_required: bool = True) -> dict[str, Any
     return {"requestBody": {"required": is_required, "content": {JSON: {"schema": schema}}}}
 
 
+def needs_header(name: str, *values: str) -> dict[str, Any]:
+    """``openapi_extra`` of a route that answers 428 without this header; ``values`` are all that it may have."""
+    return {_NEEDED: {"name": name.lower(), "values": list(values)}}
+
+
 def answers(model: type[BaseModel], **statuses: str) -> Responses:
     """Documented successes, as in ``answers(AppendAnswer, s201="Accepted")``."""
     _answers.add(model)
@@ -42,12 +54,12 @@ def unchanged() -> Responses:
 
 
 def problems(*statuses: int, needs_token: bool = True, examples: Sequence[str] = ()) -> Responses:
-    """Documented errors; 413, 422, 500 and 503 can come from every route, 401 and 403 where it needs a token.
+    """Documented errors; 413, 422, 500 and 503 can come from every route, 401, 403 and 429 where it needs a token.
 
     ``examples`` names problems that are shown, and whose statuses are documented, too.
     """
     shown = {PROBLEMS[name][0] for name in examples}
-    every = sorted({413, 422, 500, 503, *statuses, *shown, *((401, 403) if needs_token else ())})
+    every = sorted({413, 422, 500, 503, *statuses, *shown, *((401, 403, 429) if needs_token else ())})
     return {
         status: {"description": "Problem", "content": {PROBLEM_JSON: _problem(status, examples)}} for status in every
     }
@@ -83,9 +95,28 @@ def describe(app: FastAPI) -> dict[str, Any]:
             ],
             ref_template=_REFERENCE,
         )
+        for path in document["paths"].values():
+            for operation in path.values():
+                _describe_parameters(operation)
         document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _describe_parameters(operation: dict[str, Any]) -> None:
+    """Say what headers look like and which are needed; a parameter that may be left out is never null."""
+    needed = operation.pop(_NEEDED, None)
+    for parameter in operation.get("parameters", ()):
+        schema = parameter["schema"]
+        given = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+        if len(given) == 1:
+            del schema["anyOf"]
+            schema |= given[0]
+        if parameter["in"] == "header":
+            schema |= _HEADERS.get(parameter["name"].lower(), {})
+            if needed is not None and parameter["name"].lower() == needed["name"]:
+                parameter["required"] = True
+                schema |= {"enum": needed["values"]} if needed["values"] else {}
 
 
 def _name(model: type[BaseModel]) -> str:

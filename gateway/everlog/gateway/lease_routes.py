@@ -26,7 +26,7 @@ from everlog.gateway.appending import (
     without_query,
 )
 from everlog.gateway.delivery import Judged
-from everlog.gateway.documents import answers, body_of, problems
+from everlog.gateway.documents import answers, body_of, needs_header, problems
 from everlog.gateway.participation import HANDED_OVER
 from everlog.gateway.problems import Refusal
 from everlog.gateway.roles import Verb, allows, require
@@ -108,6 +108,7 @@ async def look(request: Request, caller: Caller, session: PathId, participant: P
 @router.post(
     "/heartbeat",
     responses=answers(HeartbeatAnswer, s200="Kept") | problems(404, 423, examples=("fenced", "condition-required")),
+    openapi_extra=needs_header(LEASE_EPOCH_HEADER),
     dependencies=[Depends(without_query)],
 )
 async def keep(request: Request, caller: Caller, session: PathId, participant: PathId, terms: AppendTerms) -> Response:
@@ -126,6 +127,7 @@ async def keep(request: Request, caller: Caller, session: PathId, participant: P
     "",
     responses=answers(AppendAnswer, s200="Free", s202=HANDED_OVER)
     | problems(404, 410, 412, 423, examples=("fenced", "closed", "dormant", "forbidden", "condition-required")),
+    openapi_extra=needs_header(LEASE_EPOCH_HEADER),
 )
 async def end(
     request: Request,

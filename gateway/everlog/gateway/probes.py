@@ -7,8 +7,10 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from everlog.gateway.documents import Responses, problems
 from everlog.gateway.problems import Refusal, problem_response, retry_after
 from everlog.gateway.services import services_of
 from everlog.schemas.http import JSON
@@ -17,7 +19,16 @@ router = APIRouter()
 _NOT_READY_S = 1.0
 
 
-@router.get("/livez")
+def _probe() -> Responses:
+    return {200: {"description": "Yes", "content": {JSON: {"schema": {"type": "object"}}}}}
+
+
+def _metrics() -> Responses:
+    text = {"schema": {"type": "string"}}
+    return {200: {"description": "Prometheus text", "content": {"text/plain": text}}} | problems(needs_token=False)
+
+
+@router.get("/livez", responses=_probe() | problems(503, needs_token=False, examples=("unavailable",)))
 async def alive(request: Request) -> Response:
     """200 while this process works; 503 when it must be replaced."""
     if services_of(request).health.is_broken:
@@ -25,7 +36,7 @@ async def alive(request: Request) -> Response:
     return Response(orjson.dumps({"status": "alive"}), media_type=JSON)
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses=_probe() | problems(503, needs_token=False, examples=("unavailable",)))
 async def ready(request: Request, verbose: Annotated[str | None, Query()] = None) -> Response:
     """200 while requests should come here; ``?verbose`` tells which dependency answers."""
     health = services_of(request).health
@@ -36,7 +47,7 @@ async def ready(request: Request, verbose: Annotated[str | None, Query()] = None
     return Response(orjson.dumps({"status": "ready", **told}), media_type=JSON)
 
 
-@router.get("/metrics")
+@router.get("/metrics", responses=_metrics(), response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Prometheus text."""
     return Response(generate_latest(services_of(request).metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -28,7 +28,7 @@ from everlog.gateway.appending import (
     without_query,
 )
 from everlog.gateway.direct import DirectRoute
-from everlog.gateway.documents import answers, body_of, problems
+from everlog.gateway.documents import answers, body_of, needs_header, problems
 from everlog.gateway.identity import Identity
 from everlog.gateway.problems import Refusal, of_rejection
 from everlog.gateway.roles import Verb, require
@@ -82,7 +82,7 @@ async def create_session(
     "/sessions/{session}",
     responses=_CREATED
     | problems(409, 415, examples=("exists", "idempotency-key-reused", "condition-required", "rate-limited")),
-    openapi_extra=body_of(CreateRequest),
+    openapi_extra=body_of(CreateRequest) | needs_header("If-None-Match", "*"),
     dependencies=[Depends(without_query)],
 )
 async def put_session(
