@@ -52,10 +52,10 @@ simulation: setup ## The law among fifty writers and chance: SCHEDULES=n (10000)
 chaos: setup ## Servers, workers and networks broken on purpose under load: CHAOS_RUNS=n (20) SEED=s
 	@CHAOS_RUNS=$(or $(CHAOS_RUNS),20) $(BIN)/pytest -q -s -m chaos tests/chaos
 
-bench: setup $(if $(filter projector,$(NAME)),.venv-peers/.ready) ## One benchmark, figures as JSON on the last line: NAME=fold
+bench: setup $(if $(filter projector sessions,$(NAME)),.venv-peers/.ready) ## One benchmark, figures as JSON on the last line: NAME=fold
 	@$(BIN)/python -m benchmarks.run "$(NAME)"
 
-# What our projector is compared with wants older versions than we pin, hence an environment of its own.
+# What we are compared with wants older versions than we pin, hence an environment of its own.
 .venv-peers/.ready: .venv/.ready benchmarks/requirements.lock
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-peers
 	@$(BIN)/uv pip sync --quiet --python .venv-peers/bin/python --require-hashes --only-binary :all: benchmarks/requirements.lock
@@ -82,7 +82,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-
 
 lock: setup ## Resolve the dependencies anew into the two lock files
 	@$(COMPILE) --all-extras --group dev pyproject.toml --output-file requirements.lock
-	@cp requirements.lock benchmarks/requirements.lock # uv keeps these versions wherever quixstreams lets it
+	@cp requirements.lock benchmarks/requirements.lock # uv keeps these versions wherever the others let it
 	@$(COMPILE) --extra core --group bench pyproject.toml --output-file benchmarks/requirements.lock
 
 clean: ## Delete the environment and all caches
