@@ -16,8 +16,8 @@ from everlog.domain.verdicts import Accepted, unpack
 from everlog.ports.hot import Outcomes
 from everlog.runtime.config import RedisSettings
 
-WAIT_S: Final = 300.0
-"""Records that are not visible after so long never will be."""
+QUIET_S: Final = 60.0
+"""When nothing was published for so long, nothing will be."""
 
 
 class Arrivals:
@@ -45,9 +45,9 @@ class Arrivals:
 
     async def reach(self, records: int) -> None:
         """Wait until so many records are visible. Raises ``TimeoutError``."""
-        async with asyncio.timeout(WAIT_S):
-            while self.records < records:
-                self._more.clear()
+        while self.records < records:
+            self._more.clear()
+            async with asyncio.timeout(QUIET_S):
                 await self._more.wait()
 
     def visible_s(self, position: Position) -> float:
