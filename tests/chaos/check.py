@@ -11,8 +11,10 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from chaos.door import Acknowledged
+from chaos.schedule import WORKERS
 from chaos.servers import PARTITIONS
 from chaos.views import Copy, quiet_copy
+from everlog.adapters.kafka.connection import admin_client
 from everlog.adapters.kafka.reader import KafkaReader
 from everlog.adapters.mongo import MongoWarmStore
 from everlog.adapters.redis import RedisHotStore
@@ -75,6 +77,20 @@ async def at_work(stores: Stores) -> None:
     while not all([await stores.warm.watermark(ERA, partition) for partition in range(PARTITIONS)]):
         assert asyncio.get_running_loop().time() < deadline_s, "the workers do not begin"
         await asyncio.sleep(POLL_S)
+
+
+async def settled(stores: Stores) -> list[str]:
+    """Wait until the group has its usual members and none that died: a late takeover would mend what it finds."""
+    deadline_s = asyncio.get_running_loop().time() + CAUGHT_UP_TIMEOUT_S
+    async with admin_client(stores.settings.kafka) as admin:
+        while True:
+            (answer,) = await admin.describe_consumer_groups(["everlog-g1"])
+            _, _, state, _, _, members, *_ = answer.groups[0]
+            if (state, len(members)) == ("Stable", WORKERS):
+                return []
+            if asyncio.get_running_loop().time() > deadline_s:
+                return [f"the group is {state} with {len(members)} members"]
+            await asyncio.sleep(POLL_S)
 
 
 async def caught_up(stores: Stores) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from chaos import views
@@ -15,8 +16,8 @@ from support.fault_proxy import FaultProxy, Way
 CUT_BYTES_MAX: Final = 20_000
 """A connection is cut after up to so many bytes: some requests later, mostly within one."""
 LATENCY_MAX_S: Final = 0.15
-REDIS_DOWN_S: Final = 0.1
-"""A failover's pause: short, so that the writes before it and after it may all succeed."""
+MIDST_S: Final = 0.25
+"""MongoDB keeps silent for so long before workers are stopped: then each is in the midst of a batch, as hardly ever."""
 
 
 class Chaos:
@@ -27,6 +28,8 @@ class Chaos:
         self._mongo = log.settings(proxied=False).mongo
         self._workers, self._proxies = workers, proxies
         self._down: set[str] = set()
+        self._spoiled: set[str] = set()
+        """Servers whose network is spoilt now."""
         self._turns = {"redis": asyncio.Lock(), "mongo": asyncio.Lock()}
         self._ways: dict[Kind, Callable[[Fault], Awaitable[None]]] = {
             Kind.WORKER_KILLED: self._kill_worker,
@@ -48,6 +51,29 @@ class Chaos:
                     group.create_task(self._at_its_time(fault))
         finally:
             await self._heal()
+
+    @asynccontextmanager
+    async def in_the_calm(self, kind: Kind) -> AsyncIterator[None]:
+        """Break Redis or the views behind the body, back to how they were before it.
+
+        Nobody writes any more, so no next event finds it out: the workers have to look by themselves.
+        """
+        await self._servers.copy_redis()
+        copy = await views.quiet_copy(self._mongo)
+        yield
+        if kind in (Kind.REDIS_EMPTIED, Kind.REDIS_ROLLED_BACK):
+            is_empty = kind is Kind.REDIS_EMPTIED
+            await self._replace_redis(self._servers.empty_redis if is_empty else self._servers.put_back_redis)
+        else:
+            async with self._workers.frozen():
+                await views.put_back(self._mongo, copy if kind is Kind.VIEWS_ROLLED_BACK else {})
+
+    async def _replace_redis(self, change_data: Callable[[], Awaitable[None]]) -> None:
+        """As in a failover: who was writing waits, tries again, and sees no error."""
+        async with self._silent("redis"):
+            await self._kill("redis")
+            await change_data()
+            await self._restart("redis")
 
     async def _at_its_time(self, fault: Fault) -> None:
         await asyncio.sleep(fault.at_s)
@@ -74,12 +100,33 @@ class Chaos:
         await self._servers.restart(name)
         self._down.discard(name)
 
+    @asynccontextmanager
+    async def _silent(self, name: str) -> AsyncIterator[None]:
+        """While a server does not answer, and nothing is lost; unless its network is spoilt anyway."""
+        proxy = self._proxies[name]
+        if name not in self._spoiled:
+            proxy.stall()
+        try:
+            yield
+        finally:
+            if name not in self._spoiled:
+                await proxy.heal()
+
+    @asynccontextmanager
+    async def _in_the_midst(self) -> AsyncIterator[None]:
+        """While workers wait for an answer of MongoDB in the midst of their batches."""
+        async with self._silent("mongo"):
+            await asyncio.sleep(MIDST_S)
+            yield
+
     async def _kill_worker(self, fault: Fault) -> None:
-        self._workers.by_name[fault.target].kill()
+        async with self._in_the_midst():
+            self._workers.by_name[fault.target].kill()
 
     async def _freeze_worker(self, fault: Fault) -> None:
         worker = self._workers.by_name[fault.target]
-        worker.freeze()
+        async with self._in_the_midst():
+            worker.freeze()
         try:
             await asyncio.sleep(fault.lasts_s)
         finally:
@@ -110,29 +157,41 @@ class Chaos:
     async def _roll_redis_back(self, fault: Fault) -> None:
         await self._servers.copy_redis()
         await asyncio.sleep(fault.lasts_s)
-        await self._kill("redis")
-        await self._servers.put_back_redis()
-        await asyncio.sleep(REDIS_DOWN_S)
-        await self._restart("redis")
+        await self._replace_redis(self._servers.put_back_redis)
 
     async def _kill_mongo(self, fault: Fault) -> None:
         await self._kill("mongo")
         await asyncio.sleep(fault.lasts_s)
         await self._restart("mongo")
 
+    @asynccontextmanager
+    async def _frozen(self, *, is_late: bool) -> AsyncIterator[None]:
+        """While all workers are stopped in the midst of their batches.
+
+        What they have sent to MongoDB comes before the body or, if ``is_late``, after it.
+        """
+        async with AsyncExitStack() as stack:
+            async with self._in_the_midst():
+                await stack.enter_async_context(self._workers.frozen())
+                if is_late:
+                    yield
+            if not is_late:
+                yield
+
     async def _empty_views(self, fault: Fault) -> None:
-        async with self._workers.frozen():
+        async with self._frozen(is_late=fault.chance < 0.5):
             await views.drop(self._mongo)
 
     async def _roll_views_back(self, fault: Fault) -> None:
         async with self._workers.frozen():
             copy = await views.quiet_copy(self._mongo)
         await asyncio.sleep(fault.lasts_s)
-        async with self._workers.frozen():
+        async with self._frozen(is_late=fault.chance < 0.5):
             await views.put_back(self._mongo, copy)
 
     async def _spoil_network(self, fault: Fault) -> None:
         proxy = self._proxies[fault.target]
+        self._spoiled.add(fault.target)
         match fault.kind:
             case Kind.STALLED:
                 proxy.stall()
@@ -147,4 +206,5 @@ class Chaos:
             case _:
                 proxy.delay(fault.chance * LATENCY_MAX_S, fault.chance * LATENCY_MAX_S)
         await asyncio.sleep(fault.lasts_s)
+        self._spoiled.discard(fault.target)
         await proxy.heal()

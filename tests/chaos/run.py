@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from chaos.check import Said, at_work, caught_up, compare, stores_of
+from chaos.check import Said, at_work, caught_up, compare, settled, stores_of
 from chaos.door import APPEND_TIMEOUT_S, Door
 from chaos.faults import Chaos
 from chaos.listener import Listener
-from chaos.schedule import Fault, draw
+from chaos.schedule import Fault, calm_fault, draw
 from chaos.servers import Log, Servers
 from chaos.workers import Workers
 from chaos.writers import Crowd
@@ -32,6 +32,7 @@ class ChaosError(AssertionError):
             *(f"  {problem}" for problem in problems[:SHOWN_PROBLEMS]),
             "the faults were:",
             *(f"  {fault}" for fault in faults),
+            f"  in the end  {calm_fault(seed)}",
             diagnosis,
         ]
         super().__init__("\n".join(lines))
@@ -56,10 +57,16 @@ async def run_chaos(servers: Servers, seed: int, window_s: float, directory: Pat
         ):
             door = Door(producer)
             workers.begin()
-            async with Crowd(seed, door, listener, stores.warm).writing():
+            chaos = Chaos(log, workers, proxies)
+            crowd = Crowd(seed, window_s, door, listener, stores.warm)
+            async with crowd.writing():
                 await at_work(stores)
-                await Chaos(log, workers, proxies).carry_out(faults)
-            problems = await caught_up(stores)
+                await chaos.carry_out(faults)
+            problems = [*await settled(stores), *await caught_up(stores)]
+            async with chaos.in_the_calm(calm_fault(seed)):
+                await crowd.last_words()
+                problems += await caught_up(stores)
+            problems += await caught_up(stores)
             found = await compare(stores, Said(door.acknowledged, listener.heard), seed)
             epoch = (await stores.control.live()).hot_epoch
     except Exception as error:

@@ -101,6 +101,12 @@ def draw(seed: int, window_s: float) -> list[Fault]:
     return faults
 
 
+def calm_fault(seed: int) -> Kind:
+    """What breaks in the end, when nobody writes any more."""
+    kinds = (*_OF_REDIS, Kind.VIEWS_EMPTIED, Kind.VIEWS_ROLLED_BACK)
+    return kinds[seed % len(kinds)]
+
+
 def _target(kind: Kind, chance: Random) -> str:
     if kind in _OF_THE_NETWORK:
         return chance.choice(SERVERS)

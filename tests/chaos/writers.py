@@ -39,6 +39,12 @@ STALL_FACTOR: Final = 10.0
 LOOK_S: Final = 0.3
 """How often the sessions are read: what writers know is always a little old."""
 REPEAT_MAX_S: Final = 0.8
+TELLING_PAUSE_MAX_S: Final = 1.5
+"""Between a few events of the mixture: its sessions end all over the run."""
+FIRST_QUIET_S: Final = 5.0
+"""Rooms fall quiet one by one, from here to the end: what a fault spoils of a quiet one, no later event mends."""
+LAST_WORDS: Final = 5
+"""Rooms in which something is said when all is over: some sessions of the end, and most of before."""
 
 
 class Sessions:
@@ -123,15 +129,15 @@ class Voice(NamedTuple):
 class Crowd:
     """All who write in a run."""
 
-    def __init__(self, seed: int, door: Door, listener: Listener, warm: WarmReader) -> None:
-        self._seed, self._door, self._listener = seed, door, listener
+    def __init__(self, seed: int, window_s: float, door: Door, listener: Listener, warm: WarmReader) -> None:
+        self._seed, self._window_s, self._door, self._listener = seed, window_s, door, listener
         self._rooms = [session_key(TENANT, f"room-{number}") for number in range(ROOMS)]
         self._mixed = histories(seed, MIXED)
         self._sessions = Sessions(warm, [*self._rooms, *(history[0][0].decode() for history in self._mixed)])
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
-        """While the body runs, they write; then each session gets a last word."""
+        """While the body runs, they write."""
         looking = asyncio.create_task(self._sessions.look())
         tasks = [asyncio.create_task(work) for work in self._all_work()]
         try:
@@ -143,12 +149,14 @@ class Crowd:
             for task in (looking, *tasks):
                 task.cancel()
             await asyncio.gather(looking, *tasks, return_exceptions=True)
-        await asyncio.gather(
-            *(
-                self._voice(f"last-{number}").perform(scripts.OWNER, key, _last_word())
-                for number, key in enumerate(self._rooms)
-            )
-        )
+
+    async def last_words(self) -> None:
+        """Say something in some of the rooms."""
+        voices = [self._voice(f"last-{number}") for number in range(LAST_WORDS)]
+        said = [
+            voice.perform(scripts.OWNER, key, _last_word()) for voice, key in zip(voices, self._rooms, strict=False)
+        ]
+        await asyncio.gather(*said)
 
     def _all_work(self) -> list[Coroutine[Any, Any, None]]:
         rooms = [self._talk_in(key, voice) for key in self._rooms for voice in range(VOICES)]
@@ -159,14 +167,15 @@ class Crowd:
         return Voice(self._door, self._listener, self._sessions, chance, name)
 
     async def _talk_in(self, key: str, number: int) -> None:
-        """One script after another in a room; the first creates it, and somebody else may do so, too."""
+        """One script after another, until the room falls quiet; the first creates it, and another may do so, too."""
         name = f"{key.partition('/')[2]}-{number}"
         guests = [f"guest-{other}" for other in range(GUEST_NAMES)]
         creation = scripts.creation("One", AGENTS, guests)
         await self._voice(f"{name}-first").perform(scripts.OWNER, key, creation)
         chance = Random(f"who talks in {name} of {self._seed}")
-        turn = 0
-        while True:
+        clock, turn = asyncio.get_running_loop().time, 0
+        quiet_s = clock() + chance.uniform(FIRST_QUIET_S, FIRST_QUIET_S + self._window_s)
+        while clock() < quiet_s:
             turn += 1
             voice = self._voice(f"{name}-{turn}")
             actor, script = _next_script(voice, key, chance)
@@ -184,7 +193,7 @@ class Crowd:
                     if await self._door.append(key, value, self._sessions.version(key)) is not None:
                         break
             at += count
-            await asyncio.sleep(chance.uniform(0, THINKING_MAX_S))
+            await asyncio.sleep(chance.uniform(0, TELLING_PAUSE_MAX_S))
 
     async def _repeat(self) -> None:
         chance = Random(f"what of {self._seed} comes again")
