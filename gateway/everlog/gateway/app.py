@@ -17,7 +17,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import Match, Route
 
 from everlog.gateway import contracts, following, lease_routes, participation, probes, reads, routes, writing
 from everlog.gateway.conversation import Conversation
@@ -60,6 +60,18 @@ from everlog.schemas.errors import DeniedError, EverlogError, IntegrityError
 
 ACKNOWLEDGE_GRACE_S: Final = 1.0
 """The appender ends by its own timeout, which says whether anything was handed over; this is only the last bound."""
+
+ROUTERS: Final = (
+    writing.router,
+    routes.router,
+    reads.router,
+    following.router,
+    participation.router,
+    lease_routes.router,
+    contracts.router,
+    probes.router,
+)
+"""All routes."""
 
 log = logging.getLogger(__name__)
 
@@ -137,14 +149,8 @@ def create_app(dependencies: Dependencies) -> FastAPI:
     )
     app.state.services = services
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
-    app.include_router(writing.router)
-    app.include_router(routes.router)
-    app.include_router(reads.router)
-    app.include_router(following.router)
-    app.include_router(participation.router)
-    app.include_router(lease_routes.router)
-    app.include_router(contracts.router)
-    app.include_router(probes.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.add_middleware(
         Edge,
         metrics=services.metrics,
@@ -294,8 +300,9 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> str:
     """The methods of a path: of all its routes, where the framework tells those of the first one only."""
-    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
-    return ", ".join(sorted({method for route in routes for method in getattr(route, "methods", None) or ()}))
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, Route)]
+    matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in matching for method in route.methods or ()}))
 
 
 def _answer(request: Request, refusal: Refusal) -> Response:

@@ -21,6 +21,23 @@ _HEADERS: Final[dict[str, dict[str, Any]]] = {
     "last-event-id": {"pattern": "^(0|[1-9][0-9]{0,14})$", "examples": ["42"]},
 }
 """What headers must look like that are read by hand."""
+_USUAL: Final = {
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not-found",
+    409: "version-conflict",
+    410: "erased",
+    412: "version-conflict",
+    413: "limit-exceeded",
+    415: "unsupported-media-type",
+    422: "invalid-request",
+    423: "parked",
+    428: "condition-required",
+    429: "rate-limited",
+    500: "internal",
+    503: "unavailable",
+}
+"""The problem that is shown of a status where a route names none."""
 _requests: Final[set[type[BaseModel]]] = set()
 _answers: Final[set[type[BaseModel]]] = {Problem}
 """Models that routes have named as their bodies: they are described as components."""
@@ -67,12 +84,12 @@ def problems(*statuses: int, needs_token: bool = True, examples: Sequence[str] =
 
 def _problem(status: int, examples: Sequence[str]) -> dict[str, Any]:
     schema = {"schema": {"$ref": _REFERENCE.format(model=Problem.__name__)}}
-    shown = {name: {"value": _example(name)} for name in examples if PROBLEMS[name][0] == status}
-    return schema | ({"examples": shown} if shown else {})
+    named = [name for name in examples if PROBLEMS[name][0] == status] or [_USUAL[status]]
+    return schema | {"examples": {name: {"value": _example(name, status)} for name in named}}
 
 
-def _example(name: str) -> dict[str, Any]:
-    status, title = PROBLEMS[name]
+def _example(name: str, status: int) -> dict[str, Any]:
+    title = PROBLEMS[name][1]
     return {
         "type": PROBLEM_PREFIX + name,
         "title": title,
