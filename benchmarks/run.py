@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 HERE: Final = Path(__file__).parent
-NAMES: Final = ("fold", "projector", "sessions", "streams")
+NAMES: Final = ("append", "fold", "projector", "sessions", "streams")
 """The benchmarks that there are."""
 
 
