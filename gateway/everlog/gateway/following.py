@@ -65,7 +65,16 @@ def _ping() -> ServerSentEvent:
 
 def _stream_of_events() -> Responses:
     description = "Frames `event` with the version as `id`, and `delta` without one; a comment every 15 s"
-    return {200: {"description": description, "content": {EVENT_STREAM: {"schema": {"type": "string"}}}}}
+    frame = {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "description": "The version"},
+            "event": {"enum": ["event", "delta"]},
+            "data": {"type": "string", "description": "A TimelineEvent, or a DeltaFrame, as JSON"},
+        },
+        "required": ["event", "data"],
+    }
+    return {200: {"description": description, "content": {EVENT_STREAM: {"schema": frame}}}}
 
 
 def _told() -> Responses:
