@@ -34,54 +34,28 @@ import structlog
 from everlog.domain.fold import FoldRaisedError, ForgottenOutcomesError, SessionFold, Stretch, route
 from everlog.domain.parking import fold_on, park_raised
 from everlog.domain.record import LogRecord
-from everlog.domain.stored import Base, Loaded, Parked, StoredSession
+from everlog.domain.stored import Base, Loaded, StoredSession
 from everlog.ports.history import History
 from everlog.ports.hot import HotWrite, Outcomes
 from everlog.ports.log import LogIdentity, LogReader
 from everlog.ports.warm import ClosedBatch, DamagedDocumentsError, SessionWrite, WarmStore, Written
 from everlog.projector import metrics
-from everlog.projector.cache import StateCache
 from everlog.projector.hot import HotSide
+from everlog.projector.owned import OwnedPartition
 from everlog.projector.ports import ResumeError
 from everlog.projector.rebuilding import Rebuild
+from everlog.projector.refreshing import refresh_last_batches
 from everlog.projector.retrying import Retries, one_deadline
 from everlog.projector.stores import PatientWarmStore
 from everlog.projector.tracing import note_batch, stage
-from everlog.schemas.errors import IntegrityError, OffsetTrimmedError, UnavailableError
+from everlog.schemas.errors import IntegrityError
 
 MOVED_BASE_ROUNDS: Final = 3
 """How often a batch is folded again onto a moved base before the watermark is read anew: a zombie moves it once."""
 REBUILD_ROUNDS: Final = 3
 """How often documents are found damaged, and rebuilt, in a row: once, or their store does not keep what it is given."""
-BATCH_RECORDS_MAX: Final = 5_000
-"""The largest batch, a chunk of history: so far before the watermark the last one may have begun."""
-CONCURRENT_REFRESHES: Final = 8
-"""Partitions whose last batch is read at once when they are taken over: a reader's start takes some round trips."""
 
 _log = structlog.get_logger(__name__)
-
-
-class OwnedPartition:
-    """A partition that this worker owns: its watermark, its cached states, and who works on it now."""
-
-    def __init__(self, partition: int, cached_sessions: int) -> None:
-        self.partition = partition
-        self.watermark = 0
-        self.cache = StateCache(cached_sessions)
-        self.lock = asyncio.Lock()
-        """Held by a batch, a request or a redrive, one at a time."""
-        self.parked: dict[str, Parked] = {}
-        """Its parked sessions, cold ones included."""
-
-    def note(self, document: StoredSession) -> None:
-        """A document was stored: remember whether its session is parked, and say so when it is new."""
-        before, parked = self.parked.pop(document.key, None), document.parked
-        if parked is None:
-            return
-        self.parked[document.key] = parked
-        if not parked.is_cold and (before is None or (before.offset, before.reason) != (parked.offset, parked.reason)):
-            place = {"era": document.era, "partition": document.partition, "offset": parked.offset}
-            _log.error("session parked", session=document.key, reason=parked.reason, version=document.version, **place)
 
 
 class Projection:
@@ -102,14 +76,13 @@ class Projection:
         self.identity, self.hot, self.history = identity, hot, history
         self.warm = PatientWarmStore(warm, mongodb)
         self.archive = Retries("archive")
-        self._log, self._kafka, self._cached_sessions = log, Retries("kafka"), cached_sessions
+        self.log, self.kafka, self._cached_sessions = log, Retries("kafka"), cached_sessions
         self.owned: dict[int, OwnedPartition] = {}
 
     async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
         """The watermark of each partition, after replaying what the log itself no longer holds."""
         watermarks = {partition: await self._take_over(partition) for partition in partitions}
-        places = asyncio.Semaphore(CONCURRENT_REFRESHES)
-        await asyncio.gather(*(self._refresh_hot(*place, places) for place in watermarks.items()))
+        await refresh_last_batches(self, watermarks)
         return watermarks
 
     async def revoked(self, partitions: Sequence[int]) -> None:
@@ -140,9 +113,7 @@ class Projection:
         if owned is None:
             return
         async with owned.lock:
-            stored = await self.warm.watermark(self.identity.era, partition)
-        if stored != owned.watermark:
-            raise ResumeError(f"partition {partition}: the watermark {owned.watermark} is stored as {stored}")
+            await self._check_watermark(partition, owned.watermark)
 
     async def _take_over(self, partition: int) -> int:
         era = self.identity.era
@@ -150,7 +121,7 @@ class Projection:
         if watermark is None:
             watermark = 0
             await self.warm.begin(era, partition, 0)
-        bounds = await self._kafka(lambda: self._log.bounds(partition))
+        bounds = await self.kafka(lambda: self.log.bounds(partition))
         owned = self.owned.setdefault(partition, OwnedPartition(partition, self._cached_sessions))
         async with owned.lock:  # a redrive may be writing: after it the scan is right
             owned.watermark = watermark
@@ -167,36 +138,12 @@ class Projection:
                 await self.apply(partition, records)
         return owned.watermark
 
-    async def _refresh_hot(self, partition: int, watermark: int, places: asyncio.Semaphore) -> None:
-        """Put the sessions of the last batch into the hot store: a crash may have kept them from it."""
-        async with places:
-            try:
-                keys = await self._last_sessions(partition, max(0, watermark - BATCH_RECORDS_MAX), watermark)
-            except (UnavailableError, OffsetTrimmedError) as error:
-                _log.warning("the last batch cannot be read", partition=partition, error=str(error))
-                await self.hot.begin_anew()
-                return
-            loaded = await self.stored(partition, watermark, list(keys))
-            stored = [document.stored for document in loaded.values() if document.stored.state is not None]
-            writes = [HotWrite(document, ()) for document in stored if document.offset < watermark]
-            if writes:
-                await self.hot.put(writes)
-
-    async def _last_sessions(self, partition: int, first: int, until: int) -> set[str]:
-        """The sessions of these records, from the log or, where it was trimmed, from the archive."""
-        keys: set[str] = set()
-        bounds = await self._kafka(lambda: self._log.bounds(partition))
-        read = self._log.read if bounds.start <= first else self.history.partition
-        async for records in read(partition, first, until):
-            keys.update(route(records, partition, self.identity.partitions)[0])
-        return keys
-
     async def _apply(self, owned: OwnedPartition, records: Sequence[LogRecord]) -> None:
         era, partition, first = self.identity.era, owned.partition, owned.watermark
         stretch = Stretch(era, partition, first)
         with stage("load"):
             sessions, outcomes = route(records, partition, self.identity.partitions)
-            loaded = await self.load(owned, list(sessions))
+            loaded = await self._load(owned, list(sessions))
         with stage("fold"):
             folds = await self._fold(sessions, loaded, stretch)
         with stage("warm"):
@@ -218,12 +165,24 @@ class Projection:
             owned.note(document.stored)
         note_batch(len(sessions), metrics.count_batch(packed))
 
-    async def load(self, owned: OwnedPartition, keys: Sequence[str]) -> dict[str, Loaded]:
-        """The documents of sessions; taken out of the cache."""
+    async def _load(self, owned: OwnedPartition, keys: Sequence[str]) -> dict[str, Loaded]:
+        """Step 2; what is cached is taken out of the cache.
+
+        A view that was dropped or put back since the watermark was read holds documents, or none, of another
+        watermark: nothing may be judged by them.
+        """
         taken = {key: owned.cache.take(key) for key in keys}
         documents = {key: loaded for key, loaded in taken.items() if loaded is not None}
         missing = [key for key in keys if key not in documents]
-        return documents | await self.stored(owned.partition, owned.watermark, missing)
+        if missing:
+            documents |= await self.stored(owned.partition, owned.watermark, missing)
+            await self._check_watermark(owned.partition, owned.watermark)
+        return documents
+
+    async def _check_watermark(self, partition: int, watermark: int) -> None:
+        stored = await self.warm.watermark(self.identity.era, partition)
+        if stored != watermark:
+            raise ResumeError(f"partition {partition}: the watermark {watermark} is stored as {stored}")
 
     async def stored(self, partition: int, watermark: int, keys: Sequence[str]) -> dict[str, Loaded]:
         """The documents of sessions as they lie in the warm store; damaged ones are rebuilt before."""
@@ -237,7 +196,11 @@ class Projection:
 
     async def _rebuild(self, partition: int, watermark: int, key: str, base: Base) -> None:
         """Write what history gives below the watermark onto a damaged document; the batches bring the rest again."""
-        _log.error("a warm document is damaged, it is rebuilt from history", session=key, partition=partition)
+        _log.error(
+            "a warm document is damaged or of another view, it is rebuilt from history",
+            session=key,
+            partition=partition,
+        )
         metrics.divergences_total.inc()
         rebuild = self.rebuild(key, partition)
         await rebuild.advance(watermark)
@@ -255,7 +218,7 @@ class Projection:
         if first >= until:
             return []
         found: list[LogRecord] = []
-        async for records in self._log.read(partition, first, until):
+        async for records in self.log.read(partition, first, until):
             found += [record for record in records if record.key == key.encode()]
         return found
 
@@ -264,13 +227,30 @@ class Projection:
     ) -> list[SessionFold]:
         """Step 3; ``loaded`` is brought up to date where a session is parked."""
         folds = []
-        with _resuming(stretch):
-            for key, records in sessions.items():
-                try:
-                    folds.append(fold_on(key, loaded.get(key), records, stretch))
-                except FoldRaisedError as error:
-                    folds.append(await self._park(key, records, loaded, stretch, error))
+        for key, records in sessions.items():
+            try:
+                folds.append(fold_on(key, loaded.get(key), records, stretch))
+            except FoldRaisedError as error:
+                folds.append(await self._park(key, records, loaded, stretch, error))
+            except ForgottenOutcomesError:
+                folds.append(await self._fold_anew(key, records, loaded, stretch))
         return folds
+
+    async def _fold_anew(
+        self, key: str, records: Sequence[LogRecord], loaded: dict[str, Loaded], stretch: Stretch
+    ) -> SessionFold:
+        """A document is ahead of the watermark: so is the stored one, or the document is of a view that is gone.
+
+        The latter is what is left of a batch that wrote into a view just as it was put back; it is made anew.
+        """
+        await self._check_watermark(stretch.partition, stretch.watermark)
+        await self._rebuild(stretch.partition, stretch.watermark, key, loaded.pop(key).base)
+        loaded |= await self.stored(stretch.partition, stretch.watermark, [key])
+        with _resuming(stretch):
+            try:
+                return fold_on(key, loaded.get(key), records, stretch)
+            except FoldRaisedError as error:
+                return await self._park(key, records, loaded, stretch, error)
 
     async def _park(
         self,
@@ -285,7 +265,8 @@ class Projection:
             loaded.pop(key, None)
             loaded |= await self.stored(stretch.partition, stretch.watermark, [key])
             try:
-                return park_raised(key, loaded.get(key), records, stretch, error)
+                with _resuming(stretch):
+                    return park_raised(key, loaded.get(key), records, stretch, error)
             except FoldRaisedError as another:
                 error = another
         raise ResumeError(f"partition {stretch.partition}: the fold of {key} raises elsewhere each time")
@@ -315,7 +296,7 @@ class Projection:
                 return written, list(final.values())
             for key in done.moved:
                 loaded.pop(key, None)
-            loaded |= await self.load(owned, list(done.moved))
+            loaded |= await self.stored(owned.partition, owned.watermark, list(done.moved))
             pending = await self._fold({key: sessions[key] for key in done.moved}, loaded, stretch)
             final |= {fold.key: fold for fold in pending}
         raise ResumeError(f"partition {owned.partition}: bases move under this worker")

@@ -34,7 +34,8 @@ from everlog.domain.verdicts import PENDING
 from everlog.ports.hot import HotWrite, Outcomes
 from everlog.ports.warm import SessionWrite
 from everlog.projector import metrics
-from everlog.projector.projection import OwnedPartition, Projection
+from everlog.projector.owned import OwnedPartition
+from everlog.projector.projection import Projection
 from everlog.projector.rebuilding import PART_RECORDS
 from everlog.projector.rehydration import rehydrate
 

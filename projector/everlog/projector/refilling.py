@@ -11,7 +11,8 @@ import structlog
 
 from everlog.ports.hot import HotWrite
 from everlog.projector.hot import FOLLOW_S
-from everlog.projector.projection import OwnedPartition, Projection
+from everlog.projector.owned import OwnedPartition
+from everlog.projector.projection import Projection
 from everlog.schemas.errors import UnavailableError
 
 SLICE_SESSIONS: Final = 200

@@ -13,7 +13,8 @@ from everlog.domain.stored import Loaded, StoredSession
 from everlog.ports.hot import HotWrite
 from everlog.ports.warm import DamagedDocumentsError, SessionWrite
 from everlog.projector import metrics
-from everlog.projector.projection import OwnedPartition, Projection
+from everlog.projector.owned import OwnedPartition
+from everlog.projector.projection import Projection
 from everlog.projector.rebuilding import Rebuild
 from everlog.projector.rehydration import stub_of
 from everlog.schemas.errors import EverlogError, IntegrityError

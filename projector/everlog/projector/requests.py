@@ -15,7 +15,8 @@ from everlog.ports.control import ControlStore, Request
 from everlog.ports.hot import HotWrite
 from everlog.ports.warm import SessionWrite
 from everlog.projector import metrics
-from everlog.projector.projection import OwnedPartition, Projection
+from everlog.projector.owned import OwnedPartition
+from everlog.projector.projection import Projection
 from everlog.projector.redriving import Redriver
 from everlog.projector.rehydration import rehydrate, stub_of
 from everlog.projector.repairing import Repairer

@@ -160,7 +160,8 @@ async def test_a_batch_that_comes_again_after_a_redrive_finds_its_outcomes(ill: 
     world = ill.world
     projection = await world.projection()
     await projection.assigned([PARTITION])
-    projection.warm = world.patient(failing(3, CrashError(), after=True))  # load, load afresh, entries, documents
+    calls = 4  # load, watermark, load afresh, entries, documents
+    projection.warm = world.patient(failing(calls, CrashError(), after=True))
     with pytest.raises(CrashError):
         await projection.apply(PARTITION, await records_of(world.log))
     ill.poison.cure()

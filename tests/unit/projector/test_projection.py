@@ -227,7 +227,7 @@ async def test_a_moved_base_is_loaded_and_only_the_rest_is_folded(short: Told) -
     async def crash_of_a_smaller_batch() -> None:
         crash = await world.projection(failing(len(calls), CrashError(), after=False))
         await crash.assigned([PARTITION])
-        crash.warm = world.patient(failing(2, CrashError(), after=True))
+        crash.warm = world.patient(failing(3, CrashError(), after=True))  # load, watermark, entries, documents
         with pytest.raises(CrashError):
             await crash.apply(PARTITION, records[:3])
 
