@@ -1,4 +1,4 @@
-"""The last batch of a partition is put into the hot store when it is taken over: a crash may have kept it from there."""
+"""The last batch of a partition that is taken over goes into the hot store: a crash may have kept it from there."""
 
 from __future__ import annotations
 
