@@ -31,9 +31,10 @@ from everlog.cli.tokens import local_token
 from everlog.local.command_service import CommandService
 from everlog.local.ports import HOST
 from everlog.local.stack import start_service
+from everlog.ports.log import EVENT_HEADERS
 from everlog.producers.lane import LINGER_S
 from everlog.producers.link import BATCH_BYTES, COMPRESSION
-from everlog.producers.producer import EVENT_HEADERS, Producer
+from everlog.producers.producer import Producer
 from everlog.runtime.collector import relax_collector
 from everlog.runtime.config import KafkaSettings
 

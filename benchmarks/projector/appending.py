@@ -9,8 +9,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from everlog.domain.record import Position
-from everlog.ports.log import Appender
-from everlog.producers.producer import EVENT_HEADERS
+from everlog.ports.log import EVENT_HEADERS, Appender
 
 AT_ONCE: Final = 5_000
 """Appends that wait for their acknowledgement together while a topic is filled."""

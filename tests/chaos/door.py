@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from everlog.domain.record import Position
+from everlog.ports.log import EVENT_HEADERS
 from everlog.producers import Producer
-from everlog.producers.producer import EVENT_HEADERS
 from everlog.schemas.errors import UnavailableError
 
 APPEND_TIMEOUT_S: Final = 1.5

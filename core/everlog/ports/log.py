@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from everlog.domain.record import Headers, LogRecord, Position, Record
+from everlog.schemas.events import CONTENT_TYPE
 
-__all__ = ["Appender", "Bounds", "Headers", "LogIdentity", "LogReader", "LogRecord", "LogTrimmer", "Position", "Record"]
+__all__ = [
+    "EVENT_HEADERS",
+    "Appender",
+    "Bounds",
+    "Headers",
+    "LogIdentity",
+    "LogReader",
+    "LogRecord",
+    "LogTrimmer",
+    "Position",
+    "Record",
+]
+
+EVENT_HEADERS: Final[Headers] = (("content-type", CONTENT_TYPE.encode()),)
+"""The headers of every event's record; a trace's come beside them."""
 
 
 class Bounds(NamedTuple):

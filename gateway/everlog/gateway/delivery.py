@@ -27,7 +27,7 @@ from everlog.gateway.outcomes import OutcomeFinder, is_about_earlier
 from everlog.gateway.reading import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from everlog.gateway.verdicts import OutcomeWaiter
 from everlog.ports.idempotency import FirstTry
-from everlog.ports.log import Appender
+from everlog.ports.log import EVENT_HEADERS, Appender
 from everlog.schemas.errors import (
     IdempotencyKeyReusedError,
     InvalidEventError,
@@ -36,9 +36,7 @@ from everlog.schemas.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from everlog.schemas.events import CONTENT_TYPE, Event, check_data
-
-CONTENT_TYPE_HEADER = ("content-type", CONTENT_TYPE.encode())
+from everlog.schemas.events import Event, check_data
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +149,7 @@ class Delivery:
 
     async def _hand_over(self, order: Order, checked: Encoded, version: int, deadline_s: float) -> Judged:
         key, event_id = checked.event.key, checked.event.id
-        task = asyncio.create_task(self._appender.append(key, checked.value, (CONTENT_TYPE_HEADER, *order.headers)))
+        task = asyncio.create_task(self._appender.append(key, checked.value, (*EVENT_HEADERS, *order.headers)))
         self._in_flight.add(task)
         task.add_done_callback(self._landed)
         left_s = deadline_s - self._monotonic_s()

@@ -11,13 +11,14 @@ from typing import Final, Self
 from everlog.adapters.kafka.connection import DEPENDENCY
 from everlog.domain.encoding import encode
 from everlog.domain.record import Headers, Position, partition_of
+from everlog.ports.log import EVENT_HEADERS
 from everlog.producers.lane import Entry, Lane
 from everlog.producers.link import Link
 from everlog.producers.window import Window
 from everlog.runtime.config import KafkaSettings
 from everlog.runtime.lifecycle import Closing
 from everlog.schemas.errors import LimitExceededError, UnavailableError
-from everlog.schemas.events import CONTENT_TYPE, Event
+from everlog.schemas.events import Event
 from everlog.schemas.identifiers import session_key
 from everlog.schemas.limits import VALUE_BYTES
 
@@ -33,8 +34,6 @@ SWEEP_S: Final = 0.25
 """How late a timeout may come."""
 CLOSE_TIMEOUT_S: Final = 10.0
 """A closing producer's time to get its records acknowledged."""
-
-EVENT_HEADERS: Final = (("content-type", CONTENT_TYPE.encode()),)
 
 
 class Producer(Closing):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -17,23 +16,6 @@ from everlog.ports.warm import SessionWrite
 from everlog.schemas.errors import UnavailableError, UnknownOutcomeError
 from everlog.schemas.http import PROBLEM_JSON, PROBLEM_PREFIX, AppendAnswer, Problem, StateAnswer, TimelinePage
 from support.door import World, knocking, message
-
-
-@pytest.fixture
-async def world() -> World:
-    return World()
-
-
-@pytest.fixture
-async def app(world: World) -> AsyncIterator[FastAPI]:
-    async with world.served() as app:
-        yield app
-
-
-@pytest.fixture
-async def door(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    async with knocking(app) as client:
-        yield client
 
 
 async def create(door: httpx.AsyncClient, session: str = "rome-42", **fields: Any) -> httpx.Response:

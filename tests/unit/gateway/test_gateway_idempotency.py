@@ -72,12 +72,6 @@ async def world() -> Cutting:
 
 
 @pytest.fixture
-async def app(world: Cutting) -> AsyncIterator[FastAPI]:
-    async with world.served() as app:
-        yield app
-
-
-@pytest.fixture
 async def door(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with knocking(app) as client:
         assert (await client.post("/v1/sessions", json={"id": "rome-42", "state": {"a": 1}})).status_code == 201

@@ -38,12 +38,6 @@ async def world(poison: Poison) -> World:
 
 
 @pytest.fixture
-async def app(world: World) -> AsyncIterator[FastAPI]:
-    async with world.served() as app:
-        yield app
-
-
-@pytest.fixture
 async def door(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """With one session that is at version 2 and parked at its third event."""
     async with knocking(app) as client:

@@ -14,7 +14,8 @@ from everlog.cli.demo.script import IMPORTER, events_of, joining, key_of, title_
 from everlog.cli.demo.visibility import Visibility
 from everlog.client import Everlog, Message, text
 from everlog.domain.encoding import encode
-from everlog.producers.producer import EVENT_HEADERS, Producer
+from everlog.ports.log import EVENT_HEADERS
+from everlog.producers.producer import Producer
 from everlog.schemas.payloads import ParticipantJoined
 
 SIDE_BY_SIDE: Final = 400
