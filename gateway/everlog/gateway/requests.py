@@ -70,7 +70,7 @@ def idempotency_key(header: str | None, body_id: str | None) -> str | None:
     or the id that it chose for its event."""
     if header is None:
         return body_id
-    key = header[1:-1] if len(header) > 2 and header[0] == header[-1] == '"' else header
+    key = header[1:-1] if len(header) > 1 and header[0] == header[-1] == '"' else header
     if _KEY.fullmatch(key) is None:
         raise InvalidEventError("Idempotency-Key must be 1 to 255 visible ASCII characters")
     if body_id is not None and key != body_id:
