@@ -133,7 +133,6 @@ async def test_the_events_in_between_are_at_most_a_hundred_and_64_kib(session: h
         {"state": {"put": {}}},
         {"owner": "bob"},
         [],
-        None,
         {"state": None},
     ],
 )
