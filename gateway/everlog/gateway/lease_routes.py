@@ -139,6 +139,7 @@ async def end(
 ) -> Response:
     """Give the lease of a participant of one's own back; or take another's away, as who governs the session or as an
     operator: what its holder left open is abandoned."""
+    require(caller, Verb.LEASE, Verb.REVOKE_LEASE)
     if terms.lease_epoch is None:
         return _without_epoch(request)
     key = session_key(caller.tenant, session)

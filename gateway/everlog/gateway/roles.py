@@ -53,7 +53,7 @@ def allows(identity: Identity, verb: Verb) -> bool:
     return verb in ROLES.get(identity.role, frozenset())
 
 
-def require(identity: Identity, verb: Verb) -> None:
-    """Raise ``ForbiddenError`` unless the identity's role may do this."""
-    if not allows(identity, verb):
-        raise ForbiddenError(f"role {identity.role} may not {verb}")
+def require(identity: Identity, *verbs: Verb) -> None:
+    """Raise ``ForbiddenError`` unless the identity's role may do one of these. Every route asks before it reads."""
+    if not any(allows(identity, verb) for verb in verbs):
+        raise ForbiddenError(f"role {identity.role} may not {', nor '.join(verbs)}")
