@@ -109,8 +109,10 @@ async def _door(stage: Stage) -> dict[str, float]:
     url = f"http://{HOST}:{stage.ports.gateway}"
     paths = [f"/v1/sessions/append-{number}" for number in range(SESSIONS)]
     async with _wires(url, 1) as (wire,):
-        for path in paths:
-            creation = {"id": path.rpartition("/")[2], "participants": _MEMBERS[1:]}
+        for number, path in enumerate(paths):
+            writers = [name for name in _NAMES[number::SESSIONS] if name != _NAMES[0]]
+            members = [{"participant": name, "principal": name, "kind": "service"} for name in writers]
+            creation = {"id": path.rpartition("/")[2], "participants": members}
             _check(await wire.post("/v1/sessions", orjson.dumps(creation)), 201)
     door = _Door(url, paths)
     return {
@@ -122,7 +124,7 @@ async def _door(stage: Stage) -> dict[str, float]:
 
 
 _NAMES: Final = [f"mad-{number}" for number in range(MANY)]
-_MEMBERS: Final = [{"participant": name, "principal": name, "kind": "service"} for name in _NAMES]
+"""One writes over each connection: a principal has a bounded share of the gateway. Two of them share a session."""
 
 
 class _Door:
