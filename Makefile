@@ -66,7 +66,7 @@ format: setup ## Write the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-generate: setup ## Write the JSON Schemas, the AsyncAPI document and the page of events
+generate: setup ## Write the JSON Schemas, the AsyncAPI document, the pages of events and roles
 	@$(BIN)/python tools/generate.py
 
 freeze: setup ## Add new types of events to the list of frozen shapes

@@ -1,4 +1,4 @@
-"""Writes the generated contracts: JSON Schemas, the AsyncAPI document, the page of the catalogue.
+"""Writes the generated contracts: JSON Schemas, the AsyncAPI document, the pages of events and roles.
 
 With ``--freeze`` it adds new types to the list of frozen shapes instead; a type that is there is never changed.
 """
@@ -9,6 +9,7 @@ import json
 import sys
 from pathlib import Path
 
+from everlog.gateway.reference import ROLES_PAGE, roles_page
 from everlog.schemas.catalogue import TYPE_NAMES
 from everlog.schemas.contracts import PACKAGE_DATA, generated_files
 from everlog.schemas.contracts.json_schema import event_schema, shape_digest
@@ -19,7 +20,7 @@ FROZEN = ROOT / "tests/unit/schemas/frozen_schemas.json"
 
 def generate() -> None:
     """Write every generated file, and remove those that are generated no more."""
-    files = {ROOT / name: text for name, text in generated_files().items()}
+    files = {ROOT / name: text for name, text in (generated_files() | {ROLES_PAGE: roles_page()}).items()}
     for path in set((ROOT / PACKAGE_DATA).glob("*.json")) - set(files):
         path.unlink()
     for path, text in files.items():
