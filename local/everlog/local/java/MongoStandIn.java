@@ -65,6 +65,9 @@ public final class MongoStandIn extends H2Backend {
     /** Pages kept in memory, MB; documents below it are read without touching the file. */
     private static final int CACHE_MB = 64;
 
+    /** A commit encodes whole pages anew: small ones hold about one session, so its neighbours are left alone. */
+    private static final int PAGE_BYTES = 2 << 10;
+
     /** Filters on _id that a walk over the sorted map answers. */
     private static final Set<String> RANGE = Set.of("$gt", "$gte", "$lt", "$lte");
 
@@ -72,8 +75,6 @@ public final class MongoStandIn extends H2Backend {
     private static final int RETENTION_MS = 5_000;
 
     /** Every so often, chunks of the file with less live data than this share are rewritten, at most so many bytes. */
-    /** A commit encodes whole pages anew: small ones hold about one session, so its neighbours are left alone. */
-    private static final int PAGE_BYTES = 2 << 10;
     private static final int COMPACT_EVERY_MS = 1_000;
     private static final int COMPACT_BELOW_PERCENT = 50;
     private static final int COMPACT_BYTES = 4 << 20;
@@ -86,8 +87,12 @@ public final class MongoStandIn extends H2Backend {
 
     public static void main(String[] arguments) {
         // A background commit could serialise a document that a command is changing in place: commits are ours alone.
-        MVStore store =
-                new MVStore.Builder().fileName(arguments[2]).cacheSize(CACHE_MB).pageSplitSize(PAGE_BYTES).autoCommitDisabled().open();
+        MVStore store = new MVStore.Builder()
+                .fileName(arguments[2])
+                .cacheSize(CACHE_MB)
+                .pageSplitSize(PAGE_BYTES)
+                .autoCommitDisabled()
+                .open();
         store.setRetentionTime(RETENTION_MS);
         MongoStandIn standIn = new MongoStandIn(store);
         MongoServer server = new MongoServer(standIn);
