@@ -109,16 +109,23 @@ class RecordingSink:
         self.assignments: list[list[int]] = []
         self.on_assigned: Callable[[Sequence[int]], Awaitable[None]] | None = None
         self.on_apply: Callable[[int, Sequence[LogRecord]], Awaitable[None]] | None = None
+        self.left_at: dict[int, int] = {}
 
     async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
         self.assignments.append(list(partitions))
         if self.on_assigned is not None:
             await self.on_assigned(partitions)
         self.owned.update(partitions)
+        self.left_at |= {partition: self.store.watermarks[partition] for partition in partitions}
         return {partition: self.store.watermarks[partition] for partition in partitions}
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         self.owned.difference_update(partitions)
+
+    async def verify(self, partition: int) -> None:
+        assert partition in self.owned
+        if self.store.watermarks[partition] != self.left_at[partition]:
+            raise ResumeError("the store was put back")
 
     async def apply(self, partition: int, records: Sequence[LogRecord]) -> None:
         assert partition in self.owned
@@ -128,7 +135,7 @@ class RecordingSink:
         first, following = records[0].offset, records[-1].offset + 1
         if self.store.watermarks[partition] != first:
             raise ResumeError("moved base")
-        self.store.watermarks[partition] = following
+        self.store.watermarks[partition] = self.left_at[partition] = following
         self.store.batches.append(Applied(partition, first, following))
         self.store.values[partition] += [record.value or b"" for record in records]
 
@@ -234,6 +241,20 @@ async def test_a_resume_may_go_back_behind_what_was_applied(log: Log) -> None:
 
     sink.on_apply = lose
     async with Running(log, sink) as running:
+        await running.until(store.reached(log.ends))
+    store.assert_covers(log.ends)
+
+
+async def test_a_store_that_was_put_back_is_noticed_without_a_new_record(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("everlog.projector.worker.VERIFY_S", 0.2)
+    store = Store()
+    await log.produce(100)
+    async with Running(log, RecordingSink(store)) as running:
+        await running.until(store.reached(log.ends))
+        store.watermarks[1] = 40
+        del store.values[1][40:]
         await running.until(store.reached(log.ends))
     store.assert_covers(log.ends)
 
