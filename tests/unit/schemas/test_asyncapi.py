@@ -13,7 +13,7 @@ from jsonschema import Draft7Validator, Draft202012Validator  # type: ignore[imp
 from everlog.adapters.kafka.topic import topic_configs
 from everlog.adapters.redis.outcomes import encode_outcomes
 from everlog.domain.verdicts import Accepted, Reason, Rejected, pack
-from everlog.ports.hot import Outcomes
+from everlog.ports.hot import Outcomes, key_mark
 from everlog.runtime.config import KafkaSettings
 from everlog.schemas.catalogue import TYPE_NAMES, TypeName
 from everlog.schemas.contracts.examples import example_event
@@ -111,7 +111,7 @@ def test_records_are_described_as_they_are() -> None:
 
 def test_outcomes_are_described_as_they_are_published() -> None:
     packed = [pack(Accepted(7)), pack(Rejected(Reason.FENCED, 7))]
-    published = msgspec.msgpack.decode(encode_outcomes(Outcomes(0, 3, 41, packed)))
+    published = msgspec.msgpack.decode(encode_outcomes(Outcomes(0, 3, 41, packed, [key_mark("acme/rome-42")])))
     validator = Draft7Validator(payload_of("outcomes"))
     validator.validate(published)
     assert not validator.is_valid(published[:-1])

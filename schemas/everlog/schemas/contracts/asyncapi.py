@@ -140,20 +140,22 @@ def _application_message() -> dict[str, Any]:
 
 def _outcomes_message() -> dict[str, Any]:
     packed = "One number for each offset from first on: the low byte is the verdict (0 accepted), the rest the version"
+    moved = "A mark of each session that got another version: xxh3-64 of tenant/session"
     return {
         "name": OUTCOMES_MESSAGE,
         "title": "Outcomes of a batch",
-        "summary": "An array in MessagePack: era, partition, first offset, packed outcomes.",
+        "summary": "An array in MessagePack: era, partition, first offset, packed outcomes, sessions that moved.",
         "contentType": "application/vnd.msgpack",
         "payload": {
             "type": "array",
-            "minItems": 4,
-            "maxItems": 4,
+            "minItems": 5,
+            "maxItems": 5,
             "items": [
                 {**_COUNT, "title": "era"},
                 {**_COUNT, "title": "partition"},
                 {**_COUNT, "title": "first"},
                 {"type": "array", "items": {"type": "integer", "minimum": 0}, "title": "packed", "description": packed},
+                {"type": "array", "items": {"type": "integer", "minimum": 0}, "title": "moved", "description": moved},
             ],
         },
     }
