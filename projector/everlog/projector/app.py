@@ -30,6 +30,10 @@ POLL_INTERVAL_S = 300.0
 SESSION_TIMEOUT_S = 30.0
 """A member whose heartbeats stop loses its partitions after this. Brokers refuse less than 6 s."""
 
+METADATA_AGE_S = 10.0
+"""How old what a worker knows of the topic may be. Who leads the group while connections break may know of no partition
+and assign none; the next look at the topic begins a new assignment. The driver's own 300 s would be an outage."""
+
 Handler = Callable[[TP, Sequence[LogRecord]], Awaitable[None]]
 
 
@@ -118,6 +122,7 @@ def build_app(settings: GroupSettings, handle: Handler) -> ProjectorApp:
         broker_session_timeout=settings.session_timeout_s,
         consumer_auto_offset_reset="none",
         consumer_group_instance_id=settings.instance_id,
+        consumer_metadata_max_age_ms=int(METADATA_AGE_S * 1000),
         ConsumerScheduler=ChunkScheduler,
         stream_buffer_maxsize=BUFFERED_CHUNKS,
         processing_guarantee="at_least_once",

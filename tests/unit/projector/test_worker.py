@@ -12,7 +12,7 @@ import pytest
 from aiokafka.errors import OffsetOutOfRangeError
 
 from everlog.ports.log import LogRecord
-from everlog.projector.app import broker_urls, kafka_credentials
+from everlog.projector.app import GroupSettings, broker_urls, build_app, kafka_credentials
 from everlog.projector.worker import WATCHDOG_EXIT_CODE, ProjectorWorker, translated, watchdog
 from everlog.schemas.errors import IntegrityError, UnavailableError
 
@@ -89,3 +89,11 @@ def test_security_settings_become_the_credentials_that_faust_wants() -> None:
     assert sasl is not None
     assert sasl.protocol.value == "SASL_PLAINTEXT"
     assert "secret" not in repr(sasl)
+
+
+async def test_what_a_group_knows_of_its_topic_is_ten_seconds_old_at_most() -> None:
+    async def handle(*_: object) -> None:
+        raise AssertionError("nothing is read")
+
+    app = build_app(GroupSettings(NOBODY, "events", "everlog-g1"), handle)
+    assert app.conf.consumer_metadata_max_age_ms == 10_000
