@@ -176,8 +176,7 @@ async def _evict(
     stores: Stores, kind: Any, keys: list[str] | None, idle_s: float, keep_entries: int, reason: str
 ) -> dict[str, int]:
     from everlog.archiver.eviction import idle_sessions
-    from everlog.cli.composition import new_id, now_ms
-    from everlog.runtime.owner_requests import Requests
+    from everlog.cli.composition import now_ms
 
     generation = (await stores.control.live()).generation
     proved = await proved_offsets(stores)
@@ -187,7 +186,7 @@ async def _evict(
     note(f"asking the projector for {len(keys)} sessions")
     arguments = {"kind": kind, "idle_s": idle_s, "keep_entries": keep_entries}
     await record_operation(stores, "archive evict", reason=reason, arguments=arguments, sessions=keys)
-    requests = Requests(stores.identity, stores.control, generation, new_id)
+    requests = stores.requests(generation)
     return {
         "asked": len(keys),
         "evicted": await requests.carry_out(kind, keys, proved=proved, keep_entries=keep_entries),
@@ -195,9 +194,7 @@ async def _evict(
 
 
 async def _rehydrate(stores: Stores, keys: list[str]) -> dict[str, int]:
-    from everlog.cli.composition import new_id
-    from everlog.runtime.owner_requests import Requests
 
     generation = (await stores.control.live()).generation
-    requests = Requests(stores.identity, stores.control, generation, new_id)
+    requests = stores.requests(generation)
     return {"asked": len(keys), "rehydrated": await requests.carry_out("rehydrate", keys)}

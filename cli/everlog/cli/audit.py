@@ -56,16 +56,9 @@ async def record_operation(
 
     from everlog.adapters.kafka.audit import KafkaAuditTrail
     from everlog.cli.composition import new_id
-    from everlog.schemas.audit import SESSIONS_NAMED, AuditEvent, Operation, cut
+    from everlog.schemas.audit import AuditEvent, Operation, cut
     from everlog.schemas.times import as_text
 
-    operation = Operation(
-        command=command,
-        reason=cut(reason),
-        arguments={name: cut(str(value)) for name, value in (arguments or {}).items()},
-        sessions=[cut(key) for key in sessions[:SESSIONS_NAMED]],
-        session_count=len(sessions),
-    )
     async with KafkaAuditTrail(stores.settings.kafka) as trail:
         await trail.record(
             AuditEvent(
@@ -74,7 +67,7 @@ async def record_operation(
                 type="everlog.audit.operation.v1",
                 time=as_text(datetime.now(UTC)),
                 actor=cut(getpass.getuser()),
-                data=operation,
+                data=Operation.of(command, reason, arguments or {}, sessions),
             )
         )
 

@@ -32,6 +32,7 @@ from everlog.replay.archive import ArchiveReader
 from everlog.replay.history import ArchiveThenLog
 from everlog.runtime.admission import check_log
 from everlog.runtime.config import KafkaSettings, MongoSettings, RedisSettings, S3Settings, load_all
+from everlog.runtime.owner_requests import Requests
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,10 @@ class Stores:
     def hot(self, generation: int, epoch: int) -> RedisHotStore:
         """The hot store of a generation under a hot epoch; all share their connections."""
         return RedisHotStore(self.settings.redis, generation, epoch, client=self.redis)
+
+    def requests(self, generation: int) -> Requests:
+        """Requests to the owners of the partitions of a generation."""
+        return Requests(self.identity, self.control, generation, new_id)
 
     async def archiver(self, settings: ArchiverSettings) -> Archiver:
         """An archiver of this log."""

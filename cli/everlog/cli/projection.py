@@ -102,8 +102,6 @@ def redrive(
 async def _redrive(
     stores: Stores, tenant: str, sessions: list[str] | None, reason: str, dry_run: bool
 ) -> dict[str, Any]:
-    from everlog.cli.composition import new_id
-    from everlog.runtime.owner_requests import Requests
 
     generation = (await stores.control.live()).generation
     parked = await _parked(stores, generation)
@@ -114,7 +112,7 @@ async def _redrive(
         shown = parked if sessions is None else {key: parked[key] for key in keys}
         return {"asked": 0, "redriven": 0, "dry_run": True, "parked": _rows(stores, shown)}
     note(f"asking the projector for {len(keys)} sessions")
-    requests = Requests(stores.identity, stores.control, generation, new_id)
+    requests = stores.requests(generation)
     done = await requests.carry_out("redrive", keys, reason=reason, deadline_s=REDRIVE_TIMEOUT_S)
     still = {key: waiting for key, waiting in (await _parked(stores, generation)).items() if key in keys}
     return {"asked": len(keys), "redriven": done, "dry_run": False, "parked": _rows(stores, still)}
@@ -159,13 +157,11 @@ async def _all_parked(stores: Stores) -> list[dict[str, Any]]:
 
 
 async def _repair(stores: Stores, tenant: str, sessions: list[str], reason: str) -> dict[str, int]:
-    from everlog.cli.composition import new_id
-    from everlog.runtime.owner_requests import Requests
     from everlog.schemas.identifiers import session_key
 
     keys = sorted({session_key(tenant, session) for session in sessions})
     note(f"asking the projector to compare {len(keys)} sessions with history")
-    requests = Requests(stores.identity, stores.control, (await stores.control.live()).generation, new_id)
+    requests = stores.requests((await stores.control.live()).generation)
     done = await requests.carry_out("repair", keys, reason=reason, deadline_s=REPAIR_TIMEOUT_S)
     return {"asked": len(keys), "replaced": done}
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
 
 from everlog.domain.verdicts import Accepted, Duplicate, Reason, Verdict
 from everlog.gateway import requests
@@ -27,7 +26,7 @@ from everlog.gateway.appending import (
 )
 from everlog.gateway.delivery import Judged
 from everlog.gateway.documents import answers, body_of, needs_header, problems
-from everlog.gateway.participation import HANDED_OVER
+from everlog.gateway.participation import HANDED_OVER, ReasonParameters
 from everlog.gateway.problems import Refusal
 from everlog.gateway.roles import Verb, allows, require
 from everlog.gateway.services import services_of
@@ -45,20 +44,11 @@ from everlog.schemas.http import (
 )
 from everlog.schemas.identifiers import session_key
 from everlog.schemas.payloads import LeaseAcquired, LeaseReleased, LeaseRevoked
-from everlog.schemas.payloads.base import Text
 from everlog.schemas.times import as_text
 
 router = APIRouter(prefix=f"{PREFIX}/sessions/{{session}}/participants/{{participant}}/lease")
 OPERATOR: Final = "system:operator"
 """The actor where a role, not a place in the session, allows to take a lease away; the reason names the principal."""
-
-
-class EndParameters(BaseModel):
-    """Why a lease ends."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: Text | None = Field(default=None, description="Why, for people")
 
 
 @router.put(
@@ -135,7 +125,7 @@ async def end(
     session: PathId,
     participant: PathId,
     terms: AppendTerms,
-    parameters: Annotated[EndParameters, Query()],
+    parameters: Annotated[ReasonParameters, Query()],
 ) -> Response:
     """Give the lease of a participant of one's own back; or take another's away, as who governs the session or as an
     operator: what its holder left open is abandoned."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from everlog.gateway.identity import Identity
 from everlog.ports.audit import AuditTrail
-from everlog.schemas.audit import AuditEvent, Operation, cut
+from everlog.schemas.audit import AuditEvent, Operation
 from everlog.schemas.times import as_text
 
 
@@ -24,13 +24,6 @@ class Operations:
 
         Raises ``UnavailableError``: then it must not be done.
         """
-        operation = Operation(
-            command=command,
-            reason=cut(reason),
-            arguments={name: cut(str(value)) for name, value in arguments.items()},
-            sessions=[cut(session)],
-            session_count=1,
-        )
         event = AuditEvent(
             id=self._new_id(),
             source="/gateway",
@@ -38,6 +31,6 @@ class Operations:
             time=as_text(self._now()),
             tenantid=identity.tenant,
             actor=identity.principal,
-            data=operation,
+            data=Operation.of(command, reason, arguments, [session]),
         )
         await self._trail.record(event)

@@ -59,8 +59,8 @@ _STATUS_CHANGE: Final[dict[str, Any]] = {
 _CLOSING: Final[dict[str, Any]] = _STATUS_CHANGE | {"openapi_extra": body_of(CloseRequest, is_required=False)}
 
 
-class LeaveParameters(BaseModel):
-    """Why somebody leaves."""
+class ReasonParameters(BaseModel):
+    """Why somebody leaves, or a lease ends."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -97,7 +97,7 @@ async def leave(
     session: PathId,
     participant: PathId,
     terms: AppendTerms,
-    parameters: Annotated[LeaveParameters, Query()],
+    parameters: Annotated[ReasonParameters, Query()],
 ) -> Response:
     """Leave a session, with the lease epoch where one is held; or send another away, as who governs the session."""
     require(caller, Verb.JOIN)
@@ -120,9 +120,7 @@ async def resume(request: Request, caller: Caller, session: PathId, terms: Appen
     return await _change_status(request, caller, session, terms, SessionResumed.type_name)
 
 
-@router.post(
-    "/sessions/{session}/close", **(_STATUS_CHANGE | {"openapi_extra": body_of(CloseRequest, is_required=False)})
-)
+@router.post("/sessions/{session}/close", **_CLOSING)
 async def close(request: Request, caller: Caller, session: PathId, terms: AppendTerms) -> Response:
     """End a session: leases are freed, what is open is abandoned."""
     return await _change_status(request, caller, session, terms, SessionClosed.type_name, CloseRequest)

@@ -13,14 +13,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
 from time import monotonic
 from types import TracebackType
-from typing import Any, Final, Literal
+from typing import Final
 
 from everlog.client.answers import PENDING, Appended, appended
 from everlog.client.link import new_id
-from everlog.client.messages import Appendable
 from everlog.client.outgoing import Outgoing
 from everlog.client.writer import Wire, Writer
 from everlog.schemas.errors import (
@@ -50,9 +48,10 @@ log = logging.getLogger(__name__)
 
 
 class Participant(Writer):
-    """Somebody who has joined a session, until the context ends.
+    """Somebody who has joined a session, until the context ends; writes under its lease.
 
-    ``name`` is the participant, ``epoch`` its lease's, None where it has none.
+    ``name`` is the participant, ``epoch`` its lease's, None where it has none. Every write raises ``FencedError`` once
+    the lease is lost; the first time the log says so, later without asking.
     """
 
     def __init__(self, wire: Wire, session_id: str, name: str) -> None:
@@ -73,35 +72,6 @@ class Participant(Writer):
     def lose(self) -> None:
         """The lease is lost: every write from now on raises ``FencedError`` without asking."""
         self._lost.set()
-
-    async def append(
-        self,
-        what: Appendable,
-        data: Mapping[str, Any] | None = None,
-        *,
-        expected_version: int | None = None,
-        wait: Literal["verdict", "durable"] = "verdict",
-        event_id: str | None = None,
-        correlation_id: str | None = None,
-        causation_id: str | None = None,
-    ) -> Appended:
-        """As ``Session.append``, acting as this participant under its lease.
-
-        Raises ``FencedError`` once the lease is lost; the first time the log says so, later without asking.
-        """
-        try:
-            return await super().append(
-                what,
-                data,
-                expected_version=expected_version,
-                wait=wait,
-                event_id=event_id,
-                correlation_id=correlation_id,
-                causation_id=causation_id,
-            )
-        except FencedError:
-            self.lose()
-            raise
 
     @property
     def acts_as(self) -> str | None:

@@ -12,7 +12,7 @@ from everlog.client.outgoing import WITHOUT_VERDICT, Outgoing
 from everlog.client.reading import read_state
 from everlog.client.rebasing import ATTEMPTS_MAX, Attempt, Updated, rebase, update_key
 from everlog.client.runs import Run
-from everlog.schemas.errors import InvalidEventError
+from everlog.schemas.errors import FencedError, InvalidEventError
 from everlog.schemas.identifiers import is_identifier
 from everlog.schemas.payloads import InterruptResolved
 from everlog.schemas.payloads.interrupt import InterruptStatus
@@ -57,6 +57,9 @@ class Writer:
         """What tells the gateway who acts. Raises ``FencedError`` where that is known to be in vain."""
         return {}
 
+    def lose(self) -> None:
+        """The log says that whoever acts is fenced. A principal has nothing to lose."""
+
     async def append(
         self,
         what: Appendable,
@@ -86,7 +89,11 @@ class Writer:
         }
         body = body_of(what, data) | {name: value for name, value in named.items() if value is not None}
         headers = {**self.acting_headers(), **(WITHOUT_VERDICT if wait == "durable" else {})}
-        return await self._wire.send(Outgoing(self.id, body, headers))
+        try:
+            return await self._wire.send(Outgoing(self.id, body, headers))
+        except FencedError:
+            self.lose()
+            raise
 
     async def patch(
         self,

@@ -5,7 +5,8 @@ They are no events of a session: nothing is folded from them, and they say nothi
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,6 +44,17 @@ class Operation(_Frozen):
     arguments: dict[str, Text] = Field(default_factory=dict)
     sessions: Annotated[list[Text], Field(max_length=SESSIONS_NAMED)] = Field(default_factory=list)
     session_count: int = Field(default=0, ge=0)
+
+    @classmethod
+    def of(cls, command: str, reason: str, arguments: Mapping[str, object], sessions: Sequence[str]) -> Self:
+        """An operation on these sessions (``tenant/session``), cut where it is too long for an entry."""
+        return cls(
+            command=command,
+            reason=cut(reason),
+            arguments={name: cut(str(value)) for name, value in arguments.items()},
+            sessions=[cut(key) for key in sessions[:SESSIONS_NAMED]],
+            session_count=len(sessions),
+        )
 
 
 class AuditEvent(_Frozen):

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from everlog.archiver.eviction import idle_sessions
 from everlog.archiver.settings import ArchiverSettings
 from everlog.cli.archive import proved_offsets
-from everlog.cli.composition import Stores, StoreSettings, new_id, now_ms, open_stores
+from everlog.cli.composition import Stores, StoreSettings, now_ms, open_stores
 from everlog.cli.demo.comparison import differences
 from everlog.cli.demo.dataset import Conversation, load_conversations
 from everlog.cli.demo.report import percentile
@@ -29,7 +29,6 @@ from everlog.cli.demo.visibility import Visibility
 from everlog.cli.tokens import local_token
 from everlog.client import Everlog, Session
 from everlog.producers.producer import Producer
-from everlog.runtime.owner_requests import Requests
 from everlog.schemas.errors import UnavailableError
 
 GATEWAY_CONVERSATIONS: Final = 20
@@ -154,7 +153,7 @@ async def _evict(run: Run, stores: Stores, conversations: Sequence[Conversation]
     proved = await proved_offsets(stores)
     with run.phase("evict", len(conversations)) as advance:
         keys = [key async for key in idle_sessions(stores.warm(live.generation), proved, now_ms() + 1)]
-        requests = Requests(stores.identity, stores.control, live.generation, new_id)
+        requests = stores.requests(live.generation)
         evicted = await requests.carry_out("evict_session", keys, proved=proved)
         advance(evicted)
     run.figures["evicted_sessions"] = evicted
@@ -162,7 +161,7 @@ async def _evict(run: Run, stores: Stores, conversations: Sequence[Conversation]
 
 async def _rehydrate(run: Run, stage: Stage, stores: Stores, sample: Sequence[Conversation]) -> None:
     live = await stores.control.live()
-    requests = Requests(stores.identity, stores.control, live.generation, new_id)
+    requests = stores.requests(live.generation)
     latencies_ms: list[float] = []
     rehydrated: list[int] = []
     mismatches: list[int] = []
