@@ -21,6 +21,7 @@ from everlog.ports.log import LogRecord
 from everlog.projector.ports import ResumeError
 from everlog.projector.worker import ProjectorWorker
 from everlog.schemas.errors import IntegrityError
+from support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -155,16 +156,9 @@ class Running:
         await self.task
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        await until(lambda: condition() or self.task.done())
+        await until(lambda: condition() or self.task.done(), timeout_s=DEADLINE_S)
         if self.task.done():
             await self.task
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not become true in time"
-        await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -418,12 +412,12 @@ async def test_a_killed_worker_loses_nothing(log: Log, tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     for batches in (5, 15):
         process = await start_process(log, journal)
-        await until(lambda batches=batches: len(journal.batches()) >= batches)  # type: ignore[misc]
+        await until(lambda batches=batches: len(journal.batches()) >= batches, timeout_s=DEADLINE_S)  # type: ignore[misc]
         os.kill(process.pid, signal.SIGKILL)
         assert await process.wait() == -signal.SIGKILL
         assert journal.watermarks() != dict(enumerate(log.ends))
     process = await start_process(log, journal)
-    await until(lambda: journal.watermarks() == dict(enumerate(log.ends)))
+    await until(lambda: journal.watermarks() == dict(enumerate(log.ends)), timeout_s=DEADLINE_S)
     process.terminate()
     assert await process.wait() == 0
     journal.assert_without_hole_or_double()
@@ -433,7 +427,7 @@ async def test_sigterm_ends_the_process_soon_and_leaves_no_files(log: Log, tmp_p
     await log.produce(50_000)
     journal = Journal(tmp_path / "journal")
     process = await start_process(log, journal)
-    await until(lambda: len(journal.batches()) >= 3)
+    await until(lambda: len(journal.batches()) >= 3, timeout_s=DEADLINE_S)
     since = time.monotonic()
     process.terminate()
     assert await process.wait() == 0

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from everlog.local.ports import Ports, is_free
 from everlog.local.stack import ALL, Addresses, Stack
 from everlog.local.stack import addresses as addresses_of
 from everlog.schemas.errors import ConfigurationError, UnavailableError, UsageError
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -47,13 +47,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield Running(stack, stack.start())
     finally:
         stack.stop()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not become true in time"
-        time.sleep(0.02)
 
 
 def services_in(directory: Path) -> list[int]:
@@ -329,8 +322,8 @@ time.sleep(600)
         services = services_in(tmp_path)
         parent.kill()
     assert len(services) == len(ALL)
-    until(lambda: not services_in(tmp_path))
-    until(lambda: all(map(is_free, ports.all())))
+    wait_for(lambda: not services_in(tmp_path), timeout_s=DEADLINE_S, what="the services are gone")
+    wait_for(lambda: all(map(is_free, ports.all())), timeout_s=DEADLINE_S, what="the ports are free")
     for socket_file in sockets_of(ports):  # a killed process could not
         socket_file.unlink()
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from everlog.local.ports import Ports, is_free
 from everlog.local.settings import LocalSettings
 from everlog.local.spec import ExtraService, Phase, ServiceState, Spec, State
 from everlog.schemas.errors import ConfigurationError, UnavailableError
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -47,13 +47,6 @@ def now(directory: Path) -> State:
     state = supervisor.status(directory)
     assert state is not None
     return state
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not become true in time"
-        time.sleep(0.02)
 
 
 def is_alive(pid: int) -> bool:
@@ -113,8 +106,10 @@ def test_services_whose_set_up_fails_do_not_start_and_its_log_is_shown(directory
 def test_a_killed_service_is_started_again(directory: Path) -> None:
     state = supervisor.up(directory, spec(Ports.free()))
     os.kill(pid_of(state.services["redis"]), signal.SIGKILL)
-    until(lambda: now(directory).services["redis"].restarts == 1)
-    until(lambda: now(directory).services["redis"].state is Phase.READY)
+    wait_for(
+        lambda: now(directory).services["redis"].restarts == 1, timeout_s=DEADLINE_S, what="redis was started again"
+    )
+    wait_for(lambda: now(directory).services["redis"].state is Phase.READY, timeout_s=DEADLINE_S, what="redis is ready")
     readiness.redis(state.addresses.redis)
 
 
@@ -130,9 +125,13 @@ def test_a_killed_supervisor_takes_its_services_with_it_and_the_next_up_starts_a
     ports = Ports.free()
     first = supervisor.up(directory, spec(ports, extras=(web(ports),)))
     os.kill(first.pid, signal.SIGKILL)
-    until(lambda: not any(is_alive(pid_of(service)) for service in first.services.values()))
+    wait_for(
+        lambda: not any(is_alive(pid_of(service)) for service in first.services.values()),
+        timeout_s=DEADLINE_S,
+        what="the services are gone",
+    )
     assert supervisor.status(directory) is None
-    until(lambda: all(map(is_free, ports.all())))
+    wait_for(lambda: all(map(is_free, ports.all())), timeout_s=DEADLINE_S, what="the ports are free")
     second = supervisor.up(directory, spec(ports))
     assert second.pid != first.pid
     readiness.redis(second.addresses.redis)

@@ -6,9 +6,8 @@ import asyncio
 import json
 import os
 import sys
-import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from everlog.projector.settings import ProjectorSettings
 from support.deployment import variables_of
 from support.events import TENANT, said, value
 from support.poison import SECRET, Poison
+from support.waiting import until
 from support.watched import Watch
 
 pytestmark = pytest.mark.integration
@@ -68,13 +68,6 @@ async def projecting(stores: Stores) -> AsyncIterator[Projection]:
         await working
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not await condition():
-        assert time.monotonic() < deadline_s, what
-        await asyncio.sleep(0.05)
-
-
 async def up_to_date(stores: Stores) -> None:
     """Until the views have seen the whole log."""
     warm, era = stores.warm(1), stores.identity.era
@@ -83,7 +76,7 @@ async def up_to_date(stores: Stores) -> None:
         ends = [(await stores.log.bounds(partition)).end for partition in range(stores.identity.partitions)]
         return [await warm.watermark(era, partition) or 0 for partition in range(len(ends))] == ends
 
-    await until(done, "the projection is behind")
+    await until(done, timeout_s=DEADLINE_S, what="the projection is behind")
 
 
 async def stored(stores: Stores, key: str) -> StoredSession:
@@ -188,7 +181,7 @@ async def test_one_session_is_parked_among_a_hundred_thousand_events_and_redrive
             async def passes_over() -> bool:
                 return projection.owned[partition].parked[ILL].seen > seen_before
 
-            await until(passes_over, "the parked session was not found again")
+            await until(passes_over, timeout_s=DEADLINE_S, what="the parked session was not found again")
             waiting = projection.owned[partition].parked[ILL]
             assert waiting.offset == ill.parked.offset
 
@@ -260,7 +253,7 @@ async def test_a_session_that_was_evicted_comes_back_for_its_next_event(stores: 
         async def is_back() -> bool:
             return (await stored(stores, key)).parked is None
 
-        await until(is_back, "its state is not back")
+        await until(is_back, timeout_s=DEADLINE_S, what="its state is not back")
         document = await stored(stores, key)
         assert document.state is not None and document.version == 102
         assert state_hash(document.state) == await true_hash(stores, key)
@@ -303,11 +296,15 @@ async def test_parked_sessions_survive_a_rebalance_and_the_kill_of_their_owner(
             assert all(parked is not None for parked in waiting.values())
 
             async with projecting(stores) as projection:
-                await until(lambda: owns(projection, 1), "the second worker was given no partition")
+                await until(
+                    lambda: owns(projection, 1), timeout_s=DEADLINE_S, what="the second worker was given no partition"
+                )
                 await say("after the rebalance")
                 first.kill()
                 await first.wait()
-                await until(lambda: owns(projection, 2), "the second worker did not take over")
+                await until(
+                    lambda: owns(projection, 2), timeout_s=DEADLINE_S, what="the second worker did not take over"
+                )
                 await say("after the kill")
                 for key, before in waiting.items():
                     document = await stored(stores, key)

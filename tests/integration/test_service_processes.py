@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
@@ -30,6 +30,7 @@ from everlog.ports.control import Reader
 from everlog.producers import Producer
 from support.deployment import variables_of
 from support.events import KEY, created, said
+from support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -141,20 +142,11 @@ async def running(service: str, **variables: object) -> AsyncIterator[Probes]:
         assert process.returncode == 0, log.decode()
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    deadline_s = time.monotonic() + DEADLINE_S
-    while True:
-        try:
-            if await condition():
-                return
-        except httpx.TransportError:
-            pass  # it does not listen yet
-        assert time.monotonic() < deadline_s, what
-        await asyncio.sleep(0.05)
-
-
 async def is_ready(probes: Probes) -> bool:
-    return (await probes.client.get("/readyz")).status_code == 200
+    try:
+        return (await probes.client.get("/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False  # it does not listen yet
 
 
 async def groups(stores: Stores) -> set[str]:
@@ -171,7 +163,7 @@ async def test_a_projector_shows_its_metrics_and_health_and_tells_no_content(sto
     async with Producer(stores.settings.kafka) as producer:
         await producer.append(KEY, created())
         async with running("projector", PROJECTOR__INSTANCE_ID="first") as probes:
-            await until(lambda: is_ready(probes), "it is not ready")
+            await until(lambda: is_ready(probes), timeout_s=DEADLINE_S, what="it is not ready")
             assert (await probes.client.get("/livez")).status_code == 200
             assert [reader.name for reader in await stores.control.readers()] == ["projector/g1/first"]
             for _ in range(9):
@@ -182,7 +174,7 @@ async def test_a_projector_shows_its_metrics_and_health_and_tells_no_content(sto
                 lag = await probes.samples("everlog_projector_lag_events")
                 return ends.get((str(PARTITION),)) == 10 and set(lag.values()) == {0.0}
 
-            await until(has_caught_up, "it is behind")
+            await until(has_caught_up, timeout_s=DEADLINE_S, what="it is behind")
             families = await probes.metrics()
             assert {name: families[name].type for name in OF_THE_PROJECTOR if name in families} == OF_THE_PROJECTOR
             lag = await probes.samples("everlog_projector_lag_events")
@@ -207,12 +199,13 @@ async def test_an_archiver_shows_its_metrics(stores: Stores) -> None:
     async with Producer(stores.settings.kafka) as producer:
         await producer.append(KEY, created())
     async with running("archiver", ARCHIVER__FLUSH_INTERVAL_S=0, ARCHIVER__CYCLE_S=0.1) as probes:
+        await until(lambda: is_ready(probes), timeout_s=DEADLINE_S, what="it is not ready")
 
         async def has_proved() -> bool:
             proved = await probes.samples("everlog_archive_proved_offset")
             return proved.get((str(PARTITION),)) == 1.0 and len(proved) == PARTITIONS
 
-        await until(has_proved, "it has not archived")
+        await until(has_proved, timeout_s=DEADLINE_S, what="it has not archived")
         families = await probes.metrics()
         assert {name: families[name].type for name in OF_THE_ARCHIVER if name in families} == OF_THE_ARCHIVER
         assert (await probes.samples("everlog_archive_bytes_total"))[()] > 0

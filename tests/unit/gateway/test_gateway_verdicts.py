@@ -18,6 +18,7 @@ from everlog.ports.hot import Outcomes
 from everlog.ports.warm import ClosedBatch
 from everlog.schemas.errors import UnavailableError
 from support.door import IDENTITY, World
+from support.waiting import until
 
 TIMEOUT_S = 3.0
 
@@ -76,13 +77,6 @@ async def waiting(world: World, hot: MemoryHotStore) -> AsyncIterator[OutcomeWai
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def until(condition: object, what: str) -> None:
-    deadline_s = time.monotonic() + TIMEOUT_S
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline_s, what
-        await asyncio.sleep(0.005)
-
-
 @pytest.fixture
 async def world() -> World:
     return World()
@@ -90,7 +84,7 @@ async def world() -> World:
 
 async def test_an_outcome_is_found_whether_it_comes_before_or_after_the_question(world: World) -> None:
     async with waiting(world, world.hot) as waiter:
-        await until(lambda: waiter.is_following, "no subscription")
+        await until(lambda: waiter.is_following, timeout_s=TIMEOUT_S, what="no subscription")
         early = asyncio.create_task(waiter.wait(Position(0, 0, 7), TIMEOUT_S))
         await asyncio.sleep(0)
         await world.hot.publish(Outcomes(0, 0, 5, [5, 6, 7, 8]))
@@ -98,7 +92,7 @@ async def test_an_outcome_is_found_whether_it_comes_before_or_after_the_question
         assert await waiter.wait(Position(0, 0, 5), TIMEOUT_S) == 5
         await world.hot.publish(Outcomes(0, 0, 9, [9]))
         await world.hot.publish(Outcomes(0, 1, 5, [55]))
-        await until(lambda: (0, 1) in waiter._partitions, "not received")
+        await until(lambda: (0, 1) in waiter._partitions, timeout_s=TIMEOUT_S, what="not received")
         assert await waiter.wait(Position(0, 0, 8), TIMEOUT_S) == 8
         assert await waiter.wait(Position(0, 1, 5), TIMEOUT_S) == 55
 
@@ -111,7 +105,7 @@ async def test_a_question_without_an_answer_ends_at_its_deadline_and_leaves_noth
 
 async def test_a_lost_message_is_asked_for_in_the_warm_store(world: World) -> None:
     async with waiting(world, world.hot) as waiter:
-        await until(lambda: waiter.is_following, "no subscription")
+        await until(lambda: waiter.is_following, timeout_s=TIMEOUT_S, what="no subscription")
         asked = asyncio.create_task(waiter.wait(Position(0, 0, 1), TIMEOUT_S))
         await world.warm.close_batch(ClosedBatch(0, 0, 0, 2, [10, 11]))
         assert await asked == 11
@@ -120,14 +114,16 @@ async def test_a_lost_message_is_asked_for_in_the_warm_store(world: World) -> No
 async def test_a_broken_channel_is_subscribed_to_again_and_the_warm_store_fills_the_gap(world: World) -> None:
     hot = Breaking()
     async with waiting(world, hot) as waiter:
-        await until(lambda: waiter.is_following, "no subscription")
+        await until(lambda: waiter.is_following, timeout_s=TIMEOUT_S, what="no subscription")
         hot.refusals = 2
         hot.broken.set()
-        await until(lambda: not waiter.is_following, "the break was not seen")
+        await until(lambda: not waiter.is_following, timeout_s=TIMEOUT_S, what="the break was not seen")
         asked = asyncio.create_task(waiter.wait(Position(0, 0, 0), TIMEOUT_S))
         await world.warm.close_batch(ClosedBatch(0, 0, 0, 1, [10]))
         assert await asked == 10
-        await until(lambda: hot.subscriptions == 2 and waiter.is_following, "not subscribed again")
+        await until(
+            lambda: hot.subscriptions == 2 and waiter.is_following, timeout_s=TIMEOUT_S, what="not subscribed again"
+        )
         later = asyncio.create_task(waiter.wait(Position(0, 0, 1), TIMEOUT_S))
         await asyncio.sleep(0)
         await hot.publish(Outcomes(0, 0, 1, [11]))

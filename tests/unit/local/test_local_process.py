@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,15 +15,9 @@ from everlog.local import process
 from everlog.local.process import Child, Command, rotate, tail
 from everlog.local.readiness import wait_until_ready
 from everlog.schemas.errors import UnavailableError
+from support.waiting import wait_for
 
 DEADLINE_S = 20.0
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not become true in time"
-        time.sleep(0.02)
 
 
 def python(tmp_path: Path, code: str, *, stop_timeout_s: float = 10.0, leftovers: tuple[Path, ...] = ()) -> Command:
@@ -58,7 +50,7 @@ def test_a_child_leads_its_own_session(tmp_path: Path) -> None:
 def test_a_child_that_ignores_term_is_killed_after_its_deadline(tmp_path: Path) -> None:
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     child = Child(python(tmp_path, code, stop_timeout_s=0.2))
-    until(lambda: "deaf" in tail(child.command.log))
+    wait_for(lambda: "deaf" in tail(child.command.log), timeout_s=DEADLINE_S, what="the child says that it is deaf")
     child.stop()
     assert child.exit_code == -signal.SIGKILL
 
@@ -111,9 +103,9 @@ time.sleep(60)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        until(lambda: is_alive(pid))
+        wait_for(lambda: is_alive(pid), timeout_s=DEADLINE_S, what="the grandchild lives")
         parent.kill()
-    until(lambda: not is_alive(pid))
+    wait_for(lambda: not is_alive(pid), timeout_s=DEADLINE_S, what="the grandchild is gone")
 
 
 def test_a_service_that_ends_before_it_is_ready_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
