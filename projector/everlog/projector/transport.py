@@ -6,8 +6,9 @@ over all of them, and the versions are pinned.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, ClassVar, cast
 
 import aiokafka
@@ -20,6 +21,11 @@ from everlog.projector.cursors import Cursors
 
 FETCH_MAX_WAIT_MS = 100
 """How long a broker holds a fetch without data. Faust's 1,500 ms let busy partitions wait for idle ones of the node."""
+COMMIT_TIMEOUT_S = 0.5
+"""How long a commit may take. Without a broker aiokafka tries for ever, and a stop waits for the last commit. What is
+lost is a figure on a dashboard: a worker goes on at the watermark of the warm store."""
+STOP_TIMEOUT_S = 1.0
+"""How long the consumer's thread may take to leave the group; a broker that does not answer finds out by itself."""
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +78,27 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
         consumer._isolation_level = "read_committed"
         return consumer
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Give up after ``COMMIT_TIMEOUT_S``. Depends on Faust's ``_commit``, which runs in this thread."""
+        try:
+            return await asyncio.wait_for(super()._commit(offsets), COMMIT_TIMEOUT_S)
+        except TimeoutError:
+            log.warning("Kafka did not take a commit within %s s", COMMIT_TIMEOUT_S)
+            return False
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group and close the consumer, soon, whether Kafka answers or not.
+
+        Depends on aiokafka's ``_client``. Its ``Fetcher.close`` cancels a fetch that waits to be tried again and lets
+        that cancellation out: the thread would end without telling Faust, which would wait for it until the watchdog.
+        """
+        try:
+            await asyncio.wait_for(super().on_thread_stop(), STOP_TIMEOUT_S)
+        except (TimeoutError, asyncio.CancelledError):
+            log.warning("The consumer is closed without a farewell to the group")
+            if self._consumer is not None:
+                await self._consumer._client.close()
 
     async def keep_polling(self) -> None:
         """Count as a poll, so that a long rebuild does not pass the group's poll interval.

@@ -16,6 +16,7 @@ Any other error stops the worker; ``run`` raises it, and whoever supervises the 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import os
 import threading
@@ -317,10 +318,11 @@ def translated(error: BaseException) -> BaseException:
 
 @contextmanager
 def watchdog(timeout_s: float = WATCHDOG_S) -> Iterator[None]:
-    """End the process if the body takes longer: a hanging shutdown must not keep a zombie alive."""
+    """End the process if the body takes longer, and say where it hangs: a shutdown must not keep a zombie alive."""
 
     def give_up() -> None:
         log.critical("The shutdown hangs for %s s; ending the process", timeout_s)
+        faulthandler.dump_traceback()
         os._exit(WATCHDOG_EXIT_CODE)
 
     timer = threading.Timer(timeout_s, give_up)
