@@ -25,7 +25,7 @@ from everlog.local.ports import Ports, is_free
 from everlog.local.stack import ALL, Addresses, Stack
 from everlog.local.stack import addresses as addresses_of
 from everlog.schemas.errors import ConfigurationError, UnavailableError, UsageError
-from support.waiting import wait_for
+from support.waiting import until, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -215,6 +215,33 @@ async def test_mongo_keeps_every_acknowledged_write_over_a_kill(running: Running
     async with mongo(running.addresses) as client:
         wanted = [f"{number}-{part}" for number in acknowledged for part in range(20)]
         assert await client.stack.kept.count_documents({"_id": {"$in": wanted}}) == len(wanted)
+
+
+async def test_mongo_counts_every_acknowledged_write_once_over_kills_that_cut_its_journal(running: Running) -> None:
+    acknowledged, kills = 0, 3
+    journal = running.stack.layout.data("mongo") / "store.mv.journal"
+
+    async def count() -> None:
+        nonlocal acknowledged
+        async with mongo(running.addresses) as client:
+            while True:
+                await client.stack.counted.update_one({"_id": "one"}, {"$inc": {"n": 1}}, upsert=True)
+                acknowledged += 1
+
+    for _ in range(kills):
+        before = acknowledged
+        counting = asyncio.create_task(count())
+        await until(lambda before=before: acknowledged >= before + 200, timeout_s=DEADLINE_S)  # type: ignore[misc]
+        running.stack.kill("mongo")
+        with pytest.raises(PyMongoError):
+            await counting
+        with journal.open("ab") as file:
+            file.write(b"\0\0\1\0an entry that a kill cut short")
+        await asyncio.to_thread(running.stack.restart, "mongo")
+    async with mongo(running.addresses) as client:
+        found = await client.stack.counted.find_one({"_id": "one"})
+    assert found is not None
+    assert acknowledged <= found["n"] <= acknowledged + kills  # a write of each kill may lack its answer
 
 
 def test_s3_keeps_objects_over_a_kill_and_lets_one_creation_win(running: Running) -> None:

@@ -19,7 +19,8 @@ from everlog.local.process import Command
 from everlog.local.service import Place
 from everlog.schemas.errors import UnavailableError
 
-SOURCE = Path(__file__).parent / "java" / "MongoStandIn.java"
+SOURCES = sorted((Path(__file__).parent / "java").glob("*.java"))
+MAIN_CLASS = "MongoStandIn"
 _COMPILE_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 10.0
 # The store's own cache takes 64 MB: in a smaller heap every fourth second has a pause of 40 ms for all of it. More room
@@ -45,7 +46,7 @@ class Mongo:
         path = os.pathsep.join([str(self._classes), self._library])
         # Netty looks for natives and buffers that it does not need here, and Java 24 warns about the access
         java = self.place.java(self.name, *_HEAP, "-Dio.netty.noUnsafe=true", "-cp", path)
-        argv = (*java, SOURCE.stem, HOST, str(self.place.ports.mongo), str(file))
+        argv = (*java, MAIN_CLASS, HOST, str(self.place.ports.mongo), str(file))
         return self.place.command(self.name, argv, stop_timeout_s=_STOP_TIMEOUT_S)
 
     def probe(self) -> None:
@@ -58,7 +59,8 @@ class Mongo:
 
     @property
     def _classes(self) -> Path:
-        version = hashlib.sha256(SOURCE.read_bytes() + self._library.encode()).hexdigest()[:12]
+        text = b"".join(source.read_bytes() for source in SOURCES)
+        version = hashlib.sha256(text + self._library.encode()).hexdigest()[:12]
         return self.place.jar_cache.directory / f"classes-{version}"
 
     def _compile(self) -> None:
@@ -66,7 +68,7 @@ class Mongo:
         made = self._classes.with_suffix(f".{os.getpid()}.part")
         # not --release: the runtime of the wheel has no description of older releases
         target = ("-source", "17", "-target", "17", "-proc:none", "-nowarn", "-d", str(made))
-        argv = (*self.place.java(self.name), "-jar", str(compiler), *target, "-cp", self._library, str(SOURCE))
+        argv = (*self.place.java(self.name), "-jar", str(compiler), *target, "-cp", self._library, *map(str, SOURCES))
         done = subprocess.run(argv, capture_output=True, text=True, timeout=_COMPILE_TIMEOUT_S, check=False)
         if done.returncode != 0:
             shutil.rmtree(made, ignore_errors=True)

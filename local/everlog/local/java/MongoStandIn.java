@@ -11,15 +11,19 @@ import de.bwaldvogel.mongo.backend.h2.H2Collection;
 import de.bwaldvogel.mongo.backend.h2.H2Database;
 import de.bwaldvogel.mongo.bson.BinData;
 import de.bwaldvogel.mongo.bson.Document;
+import de.bwaldvogel.mongo.exception.MongoServerException;
 import de.bwaldvogel.mongo.oplog.Oplog;
 import de.bwaldvogel.mongo.wire.bson.BsonDecoder;
 import de.bwaldvogel.mongo.wire.bson.BsonEncoder;
-import de.bwaldvogel.mongo.wire.message.MongoMessage;
 import de.bwaldvogel.mongo.wire.message.MongoQuery;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
+import io.netty.channel.embedded.EmbeddedChannel;
+import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Iterator;
@@ -32,7 +36,6 @@ import java.util.TreeSet;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.h2.mvstore.Cursor;
@@ -51,9 +54,11 @@ import org.h2.mvstore.type.ObjectDataType;
  *
  * It adds to mongo-java-server what Everlog relies on:
  * one command runs at a time and its reply is a copy (the library hands out its live documents, so a concurrent
- * find-and-modify could answer with another caller's result); what a command wrote is in the file before the reply
- * leaves (else a kill loses about a second of acknowledged writes); and wire version 21, since today's drivers refuse
- * the library's own 8.
+ * find-and-modify could answer with another caller's result); what a command writes survives a kill of the process once
+ * the reply leaves; and wire version 21, since today's drivers refuse the library's own 8.
+ *
+ * As in MongoDB itself, a command goes into a journal at once and into the store's file some time later: the store
+ * encodes whole pages anew, so writing it after each command took several times as long as all of the rest.
  */
 public final class MongoStandIn extends H2Backend {
 
@@ -74,35 +79,56 @@ public final class MongoStandIn extends H2Backend {
     /** Old versions are kept this long, ms: only a crash of the machine, not of the process, would need them. */
     private static final int RETENTION_MS = 5_000;
 
-    /** Every so often, chunks of the file with less live data than this share are rewritten, at most so many bytes. */
-    private static final int COMPACT_EVERY_MS = 1_000;
+    /** How often the store is written to its file: what changes more often is written once, and neighbours together. */
+    private static final int SAVE_EVERY_MS = 200;
+
+    /** As often, chunks of the file with less live data than this share are rewritten, at most so many bytes. */
     private static final int COMPACT_BELOW_PERCENT = 50;
     private static final int COMPACT_BYTES = 4 << 20;
 
-    private final Object oneAtATime = new Object();
+    /** The journal is read into memory at a start, so what it holds is bounded, as is what the store keeps unsaved. */
+    private static final long JOURNAL_BYTES = 16 << 20;
 
-    private MongoStandIn(MVStore store) {
+    /** Commands that leave everything as it is; whatever is not named here goes into the journal. */
+    private static final Set<String> READS = Set.of(
+            "buildinfo", "count", "distinct", "endsessions", "find", "getmore", "hello", "ismaster", "killcursors",
+            "listcollections", "listdatabases", "listindexes", "ping");
+
+    /** Exit codes: of a process that was told to end, as a JVM gives it, and of a failure of the disk. */
+    private static final int TERMINATED = 143;
+    private static final int FAILED = 74;
+
+    private static final String LAST = "last command";
+
+    private final Object oneAtATime = new Object();
+    private final Journal journal;
+
+    /** The number of the last command that the maps hold: it is written to the file together with them. */
+    private final MVMap<String, Long> carriedOut;
+
+    private MongoStandIn(MVStore store, Journal journal) {
         super(store);
+        this.journal = journal;
+        carriedOut = store.openMap("journal");
     }
 
-    public static void main(String[] arguments) {
-        // A background commit could serialise a document that a command is changing in place: commits are ours alone.
+    public static void main(String[] arguments) throws IOException {
+        // A commit of the store's own could serialise a document that a command is changing: commits are ours alone.
         MVStore store = new MVStore.Builder()
                 .fileName(arguments[2])
                 .cacheSize(CACHE_MB)
                 .pageSplitSize(PAGE_BYTES)
                 .autoCommitDisabled()
+                .autoCommitBufferSize(0)
                 .open();
         store.setRetentionTime(RETENTION_MS);
-        MongoStandIn standIn = new MongoStandIn(store);
+        MongoStandIn standIn = new MongoStandIn(store, new Journal(Path.of(arguments[2] + ".journal")));
+        standIn.repeat();
         MongoServer server = new MongoServer(standIn);
         server.bind(arguments[0], Integer.parseInt(arguments[1]));
         ScheduledExecutorService housekeeper = Executors.newSingleThreadScheduledExecutor();
-        housekeeper.scheduleWithFixedDelay(standIn::compact, COMPACT_EVERY_MS, COMPACT_EVERY_MS, TimeUnit.MILLISECONDS);
-        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-            housekeeper.shutdown();
-            server.shutdownNow();
-        }));
+        housekeeper.scheduleWithFixedDelay(standIn::keepHouse, SAVE_EVERY_MS, SAVE_EVERY_MS, TimeUnit.MILLISECONDS);
+        Runtime.getRuntime().addShutdownHook(new Thread(standIn::leave));
     }
 
     @Override
@@ -111,13 +137,10 @@ public final class MongoStandIn extends H2Backend {
     }
 
     @Override
-    public Document handleMessage(MongoMessage message) {
-        return exclusively(() -> super.handleMessage(message));
-    }
-
-    @Override
     public Document handleCommand(Channel channel, String database, String command, Document query) {
-        return exclusively(() -> answer(channel, database, command, query));
+        synchronized (oneAtATime) {
+            return carryOut(channel, database, command, query).cloneDeeply();
+        }
     }
 
     @Override
@@ -130,34 +153,72 @@ public final class MongoStandIn extends H2Backend {
         }
     }
 
-    private Document exclusively(Supplier<Document> work) {
-        synchronized (oneAtATime) {
-            try {
-                return work.get().cloneDeeply();
-            } finally {
-                commitOrDie();
+    private Document carryOut(Channel channel, String database, String command, Document query) {
+        if (READS.contains(command.toLowerCase())) {
+            return answer(channel, database, command, query);
+        }
+        long number = carriedOut.getOrDefault(LAST, 0L) + 1;
+        orDie(() -> journal.append(new Journal.Entry(number, database, query)));
+        try {
+            return answer(channel, database, command, query);
+        } finally {
+            carriedOut.put(LAST, number);
+            orDie(() -> saveBeyond(JOURNAL_BYTES));
+        }
+    }
+
+    /** Carry out again what was acknowledged and did not reach the store's file. */
+    private void repeat() throws IOException {
+        Channel nobody = new EmbeddedChannel();
+        for (Journal.Entry entry : journal.read()) {
+            if (entry.number() > carriedOut.getOrDefault(LAST, 0L)) {
+                String command = entry.command().keySet().iterator().next();
+                try {
+                    answer(nobody, entry.database(), command, entry.command());
+                } catch (MongoServerException refused) {
+                    // as it was the first time
+                }
+                carriedOut.put(LAST, entry.number());
             }
         }
+        getMvStore().commit();
+        journal.clear();
+    }
+
+    private void saveBeyond(long journalBytes) throws IOException {
+        if (journal.size() > journalBytes) {
+            getMvStore().commit();
+            journal.clear();
+        }
+    }
+
+    private void keepHouse() {
+        synchronized (oneAtATime) {
+            orDie(() -> {
+                saveBeyond(0);
+                getMvStore().compact(COMPACT_BELOW_PERCENT, COMPACT_BYTES);
+            });
+        }
+    }
+
+    private void leave() {
+        synchronized (oneAtATime) {
+            orDie(() -> saveBeyond(0));
+            Runtime.getRuntime().halt(TERMINATED);
+        }
+    }
+
+    private interface FileWork {
+        void run() throws IOException;
     }
 
     /** A write that cannot be stored must not be acknowledged: the process ends, and the caller's connection with it. */
-    private void commitOrDie() {
+    private static void orDie(FileWork work) {
         try {
-            if (getMvStore().hasUnsavedChanges()) {
-                getMvStore().commit();
-            }
-        } catch (MVStoreException failure) {
+            work.run();
+        } catch (IOException | MVStoreException failure) {
             failure.printStackTrace();
-            Runtime.getRuntime().halt(74);
-        }
-    }
-
-    private void compact() {
-        synchronized (oneAtATime) {
-            if (!getMvStore().isClosed()) {
-                getMvStore().compact(COMPACT_BELOW_PERCENT, COMPACT_BYTES);
-                commitOrDie();
-            }
+            Runtime.getRuntime().halt(FAILED);
         }
     }
 
@@ -196,7 +257,8 @@ public final class MongoStandIn extends H2Backend {
 
         @Override
         protected MongoCollection<Object> openOrCreateCollection(String collection, CollectionOptions options) {
-            MVMap.Builder<Object, Document> types = new MVMap.Builder<Object, Document>().valueType(new BsonType());
+            MVMap.Builder<Object, Document> types =
+                    new MVMap.Builder<Object, Document>().keyType(new IdType()).valueType(new BsonType());
             MVMap<Object, Document> documents = getMvStore().openMap("databases." + getFullCollectionNamespace(collection), types);
             MVMap<String, Object> counters = getMvStore().openMap("meta." + getFullCollectionNamespace(collection));
             return new IdentifiedCollection(this, collection, options, documents, counters);
@@ -312,10 +374,61 @@ public final class MongoStandIn extends H2Backend {
         }
     }
 
+    /** Ids, which are strings nearly always: those are compared and written without asking for their type each time. */
+    private static final class IdType extends BasicDataType<Object> {
+
+        private static final int OTHER = -1;
+
+        private final ObjectDataType others = new ObjectDataType();
+
+        @Override
+        public int compare(Object left, Object right) {
+            if (left instanceof String && right instanceof String) {
+                return ((String) left).compareTo((String) right);
+            }
+            return others.compare(left, right);
+        }
+
+        @Override
+        public int getMemory(Object id) {
+            return others.getMemory(id);
+        }
+
+        @Override
+        public void write(WriteBuffer target, Object id) {
+            if (id instanceof String) {
+                byte[] text = ((String) id).getBytes(StandardCharsets.UTF_8);
+                target.putVarInt(text.length);
+                target.put(text);
+            } else {
+                target.putVarInt(OTHER);
+                others.write(target, id);
+            }
+        }
+
+        @Override
+        public Object read(ByteBuffer source) {
+            int length = DataUtils.readVarInt(source);
+            if (length == OTHER) {
+                return others.read(source);
+            }
+            byte[] text = new byte[length];
+            source.get(text);
+            return new String(text, StandardCharsets.UTF_8);
+        }
+
+        @Override
+        public Object[] createStorage(int size) {
+            return new Object[size];
+        }
+    }
+
     private static final class BsonType extends BasicDataType<Document> {
 
         /** Java objects of a decoded document against its bytes: decides only how much of the cache a page counts for. */
         private static final int BYTES_PER_FIELD = 120;
+
+        private final ByteBuf bson = Unpooled.buffer();
 
         @Override
         public int getMemory(Document document) {
@@ -344,7 +457,7 @@ public final class MongoStandIn extends H2Backend {
 
         @Override
         public void write(WriteBuffer target, Document document) {
-            ByteBuf bson = Unpooled.buffer();
+            bson.clear();
             BsonEncoder.encodeDocument(document, bson);
             target.putVarInt(bson.readableBytes());
             target.put(bson.nioBuffer());
