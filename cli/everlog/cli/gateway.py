@@ -20,6 +20,7 @@ from everlog.gateway.settings import GatewaySettings
 from everlog.gateway.trust import FixedKey, PublishedKeys, TrustedKeys, fetching
 from everlog.ports.control import Live
 from everlog.producers.producer import Producer
+from everlog.runtime.collector import relax_collector
 from everlog.runtime.readers import announcing
 from everlog.schemas.errors import ConfigurationError
 
@@ -57,6 +58,7 @@ async def run_gateway(host: str | None, port: int | None) -> None:
                 registry=_registry(),
             )
         )
+        relax_collector()
         try:
             await serve(app, settings)
         except OSError as error:
