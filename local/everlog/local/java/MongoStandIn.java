@@ -82,9 +82,9 @@ public final class MongoStandIn extends H2Backend {
     /** How often the store is written to its file: what changes more often is written once, and neighbours together. */
     private static final int SAVE_EVERY_MS = 200;
 
-    /** As often, chunks of the file with less live data than this share are rewritten, at most so many bytes. */
+    /** As often, chunks of the file with less live data than this share are rewritten: few bytes, for all wait. */
     private static final int COMPACT_BELOW_PERCENT = 50;
-    private static final int COMPACT_BYTES = 4 << 20;
+    private static final int COMPACT_BYTES = 512 << 10;
 
     /** The journal is read into memory at a start, so what it holds is bounded, as is what the store keeps unsaved. */
     private static final long JOURNAL_BYTES = 16 << 20;
