@@ -28,6 +28,8 @@ PRINCIPALS: Final = 8
 """Readers and writers are spread over so many: one has a bounded share of the gateway."""
 CATCH_UP_S: Final = 120.0
 OPENING_AT_ONCE: Final = 50
+PAUSE_S: Final = 0.1
+"""Before who was broken off, or refused, comes again: all readers at once are more than the gateway serves at once."""
 _METRIC: Final = "process_resident_memory_bytes"
 
 
@@ -70,7 +72,7 @@ class Reader:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 await self._read()
             self.is_connected.clear()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(PAUSE_S)
 
     def break_off(self) -> None:
         """Lose the connection, as networks do."""
@@ -241,7 +243,18 @@ class _Connection:
         return cls(host, *await asyncio.open_connection(host, port))
 
     async def post(self, path: str, body: dict[str, Any], token: str) -> dict[str, Any]:
-        """Post and read the answer. Raises ``AssertionError`` for a problem."""
+        """Post until there is an answer that is no refusal for too many requests at once: that one did nothing.
+
+        Raises ``AssertionError`` for a problem.
+        """
+        while True:
+            status, answer = await self._post(path, body, token)
+            if status != 503:
+                assert status in {200, 201, 202}, answer
+                return answer
+            await asyncio.sleep(PAUSE_S)
+
+    async def _post(self, path: str, body: dict[str, Any], token: str) -> tuple[int, dict[str, Any]]:
         content = orjson.dumps(body)
         self._writer.write(
             f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\nAuthorization: Bearer {token}\r\n"
@@ -252,9 +265,7 @@ class _Connection:
         while (line := await self._reader.readline()) not in {b"\r\n", b""}:
             if line.lower().startswith(b"content-length:"):
                 length = int(line.split(b":")[1])
-        answer: dict[str, Any] = orjson.loads(await self._reader.readexactly(length))
-        assert status.split()[1] in {b"200", b"201", b"202"}, answer
-        return answer
+        return int(status.split()[1]), orjson.loads(await self._reader.readexactly(length))
 
     def close(self) -> None:
         self._writer.close()
