@@ -22,8 +22,6 @@ RETRY_TIMEOUT_S: Final = 30.0
 """A store that is away longer ends the worker; well under the 300 s after which the group gives a partition away."""
 RETRY_WAIT_MAX_S: Final = 2.0
 """The longest pause, as long as the breaker's: a store that is back is found within about twice that."""
-_SHORTEST_S: Final = 0.001
-"""What is left of a deadline that has passed: one try. (0 would mean no deadline.)"""
 
 _deadline_s: ContextVar[float] = ContextVar("deadline_s", default=float("inf"))
 Result = TypeVar("Result")
@@ -67,8 +65,10 @@ class Retries:
         all that the garbage collector had to do in a worker: 70 ms every two seconds at 200 events a second (measured).
         """
         left_s = min(RETRY_TIMEOUT_S, _deadline_s.get() - time.monotonic())
+        if left_s <= 0:
+            raise first
         async for attempt in stamina.retry_context(
-            on=UnavailableError, attempts=None, timeout=max(left_s, _SHORTEST_S), wait_max=RETRY_WAIT_MAX_S
+            on=UnavailableError, attempts=None, timeout=left_s, wait_max=RETRY_WAIT_MAX_S
         ):
             with attempt:
                 if attempt.num == 1:
