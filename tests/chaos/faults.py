@@ -66,7 +66,8 @@ class Chaos:
             await self._replace_redis(self._servers.empty_redis if is_empty else self._servers.put_back_redis)
         else:
             async with self._workers.frozen():
-                await views.put_back(self._mongo, copy if kind is Kind.VIEWS_ROLLED_BACK else {})
+                put_back = copy if kind is Kind.VIEWS_ROLLED_BACK else {}
+                await views.put_back(self._mongo, put_back, self._proxies["mongo"].reset)
 
     async def _replace_redis(self, change_data: Callable[[], Awaitable[None]]) -> None:
         """As in a failover: who was writing waits, tries again, and sees no error."""
@@ -179,15 +180,22 @@ class Chaos:
                 yield
 
     async def _empty_views(self, fault: Fault) -> None:
-        async with self._frozen(is_late=fault.chance < 0.5):
-            await views.drop(self._mongo)
+        is_late = fault.chance < 0.5
+        async with self._frozen(is_late=is_late):
+            await views.drop(self._mongo, lambda: self._end_reads(is_late=is_late))
 
     async def _roll_views_back(self, fault: Fault) -> None:
         async with self._workers.frozen():
             copy = await views.quiet_copy(self._mongo)
         await asyncio.sleep(fault.lasts_s)
-        async with self._frozen(is_late=fault.chance < 0.5):
-            await views.put_back(self._mongo, copy)
+        is_late = fault.chance < 0.5
+        async with self._frozen(is_late=is_late):
+            await views.put_back(self._mongo, copy, lambda: self._end_reads(is_late=is_late))
+
+    def _end_reads(self, *, is_late: bool) -> None:
+        """Reset connections to MongoDB, unless a proxy holds back what is on them until all is over."""
+        if not is_late or "mongo" in self._spoiled:
+            self._proxies["mongo"].reset()
 
     async def _spoil_network(self, fault: Fault) -> None:
         proxy = self._proxies[fault.target]

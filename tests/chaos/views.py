@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from pymongo import MongoClient
@@ -31,15 +32,21 @@ async def quiet_copy(settings: MongoSettings) -> Copy:
     return copy
 
 
-async def drop(settings: MongoSettings) -> None:
-    """Drop it; all writers must be frozen."""
+async def drop(settings: MongoSettings, unseen: Callable[[], None]) -> None:
+    """Drop it; all writers must be frozen. ``unseen`` sees to it that nobody is answered in between."""
     await quiet_copy(settings)
+    unseen()
     await asyncio.to_thread(_write, settings, {})
 
 
-async def put_back(settings: MongoSettings, copy: Copy) -> None:
-    """Make it what it was; all writers must be frozen."""
+async def put_back(settings: MongoSettings, copy: Copy, unseen: Callable[[], None]) -> None:
+    """Make it what it was; all writers must be frozen. ``unseen`` sees to it that nobody is answered in between.
+
+    Documents come back one collection after another, which no restore of a server's files does: a read that was on its
+    way would find the watermark and not yet the sessions.
+    """
     await quiet_copy(settings)
+    unseen()
     await asyncio.to_thread(_write, settings, copy)
     async with connect(settings) as client:
         await MongoWarmStore(client[settings.view_database], 1, now_ms=lambda: 0).ensure_indexes()
