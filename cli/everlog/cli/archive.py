@@ -194,7 +194,6 @@ async def _evict(
 
 
 async def _rehydrate(stores: Stores, keys: list[str]) -> dict[str, int]:
-
     generation = (await stores.control.live()).generation
     requests = stores.requests(generation)
     return {"asked": len(keys), "rehydrated": await requests.carry_out("rehydrate", keys)}

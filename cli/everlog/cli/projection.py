@@ -102,7 +102,6 @@ def redrive(
 async def _redrive(
     stores: Stores, tenant: str, sessions: list[str] | None, reason: str, dry_run: bool
 ) -> dict[str, Any]:
-
     generation = (await stores.control.live()).generation
     parked = await _parked(stores, generation)
     keys = [key for key, waiting in parked.items() if not waiting.is_cold]

@@ -181,8 +181,7 @@ public final class MongoStandIn extends H2Backend {
                 carriedOut.put(LAST, entry.number());
             }
         }
-        getMvStore().commit();
-        journal.clear();
+        saveBeyond(0);
     }
 
     private void saveBeyond(long journalBytes) throws IOException {
