@@ -16,9 +16,11 @@ from typing import Any, NamedTuple
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from faust.types import TP
 
 from everlog.ports.log import LogRecord
 from everlog.projector.ports import ResumeError
+from everlog.projector.transport import Consumer
 from everlog.projector.worker import ProjectorWorker
 from everlog.schemas.errors import IntegrityError
 from support.waiting import until
@@ -236,6 +238,39 @@ async def test_a_resume_may_go_back_behind_what_was_applied(log: Log) -> None:
     sink.on_apply = lose
     async with Running(log, sink) as running:
         await running.until(store.reached(log.ends))
+    store.assert_covers(log.ends)
+
+
+async def test_partitions_that_are_taken_away_while_they_resume_go_on_elsewhere(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await log.produce(5_000)
+    store = Store()
+    first, second = RecordingSink(store), RecordingSink(store)
+    refused, taken_away = set[int](), set[TP]()
+    seek_wait = Consumer.seek_wait
+
+    async def refuse(partition: int, records: Sequence[LogRecord]) -> None:
+        if partition not in refused:
+            refused.add(partition)
+            raise ResumeError("moved base")
+
+    async def seek_late(consumer: Consumer, offsets: Mapping[TP, int]) -> None:
+        """A resume, which seeks a single partition, is outpaced by the group."""
+        if len(offsets) == 1:
+            await until(lambda: len(consumer.assignment()) < PARTITIONS, timeout_s=DEADLINE_S)
+            taken_away.update(set(offsets) - consumer.assignment())
+        await seek_wait(consumer, offsets)
+
+    monkeypatch.setattr(Consumer, "seek_wait", seek_late)
+    first.on_apply = refuse
+    async with Running(log, first) as one:
+        await one.until(lambda: len(refused) == PARTITIONS)
+        async with Running(log, second):
+            await one.until(store.reached(log.ends))
+            await log.produce(1_000)
+            await one.until(store.reached(log.ends))
+    assert taken_away
     store.assert_covers(log.ends)
 
 

@@ -21,10 +21,10 @@ import logging
 import os
 import threading
 from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
-from aiokafka.errors import KafkaConnectionError, OffsetOutOfRangeError
+from aiokafka.errors import IllegalStateError, KafkaConnectionError, OffsetOutOfRangeError
 from faust.tables.recovery import RebalanceAgain
 from faust.types import TP
 
@@ -222,9 +222,12 @@ class ProjectorWorker:
         return True
 
     async def _resume(self, tp: TP, error: ResumeError) -> None:
+        """Go on where the sink says, unless the partition is taken away meanwhile: then its next owner asks."""
         starts = await self._starts([tp.partition], error)
-        if starts is not None:
-            self._cursors.place(starts)
+        if starts is None or tp.partition not in self._held:
+            return
+        self._cursors.place(starts)
+        with suppress(IllegalStateError):
             await self._app.batch_consumer.seek_to_cursors([tp])
 
     async def _place_assigned(self, *_: object, **__: object) -> None:

@@ -160,3 +160,20 @@ async def test_a_resume_goes_on_at_the_watermark_that_the_sink_names_then() -> N
     sink.answer.set_exception(ResumeError("somebody else was here"))
     await place.drained()
     assert (place.cursor, place.sought) == (4, [(FIRST, 4)])
+
+
+async def test_a_partition_that_is_taken_away_during_a_resume_gets_no_cursor() -> None:
+    class Outpaced(Sink):
+        async def assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
+            if self.begun.is_set():
+                await place.worker._give_back(partitions)
+            return await super().assigned(partitions)
+
+    sink = Outpaced(watermark=10)
+    place = Place(sink)
+    await place.begin()
+    await place.handle(10, 12)
+    await sink.begun.wait()
+    sink.answer.set_exception(ResumeError("somebody else was here"))
+    await place.drained()
+    assert (place.cursor, place.sought, place.worker._failure) == (None, [], None)
