@@ -169,7 +169,7 @@ async def _wrong_sessions(warm: WarmReader, raw: Copy, truths: Sequence[Truth]) 
 
 async def _wrong_timelines(warm: WarmReader, raw: Copy, truths: Sequence[Truth]) -> list[str]:
     found, ids = [], set()
-    for key, entries in ((key, entries) for truth in truths for key, entries in truth.entries.items()):
+    for key, entries in ((key, entries) for truth in truths for key, entries in truth.shown.items()):
         ids |= {timeline_id(key, entry.version) for entry in entries}
         read = await warm.timeline(key, 1, len(entries) + 1)
         if read != entries:
@@ -262,7 +262,7 @@ async def _hot_now(stores: Stores, truths: Sequence[Truth]) -> tuple[int, list[s
             if document is None:
                 continue
             is_hot += 1
-            entries = next(truth.entries[key] for truth in truths if key in truth.entries)
+            entries = next(truth.shown[key] for truth in truths if key in truth.shown)
             if document.state is None or state_hash(document.state) != hash_:
                 found.append(f"{key} is hot at version {document.version} in epoch {epoch}, the log has {len(entries)}")
             elif tail and tail != entries[-len(tail) :]:

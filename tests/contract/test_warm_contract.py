@@ -14,6 +14,7 @@ from everlog.adapters.mongo import MongoWarmStore, connect
 from everlog.adapters.mongo.connection import Client
 from everlog.domain.fold import DOCUMENT_BYTES_MAX
 from everlog.domain.law import LAW
+from everlog.domain.redaction import Edit, Redactions, blanked
 from everlog.domain.searching import Query, found_by, label_terms, words_of
 from everlog.domain.standing import Participant
 from everlog.domain.stored import (
@@ -32,7 +33,7 @@ from everlog.local.stack import Addresses
 from everlog.ports.warm import ClosedBatch, DamagedDocumentsError, Idle, SessionWrite, WarmStore
 from everlog.runtime.config import MongoSettings
 from everlog.schemas.errors import ConfigurationError, IntegrityError, UnavailableError
-from support.events import event
+from support.events import event, said, value
 
 KEY = "acme/rome-42"
 ERA, PARTITION = 0, 3
@@ -76,6 +77,15 @@ def entry(version: int) -> TimelineEntry:
     return TimelineEntry(version, LARGE_OFFSET + version, 1_700_000_000_000 + version, b"\x00value %d" % version)
 
 
+def message(version: int) -> TimelineEntry:
+    return TimelineEntry(version, version, 1_000, said(f"number {version}"))
+
+
+def edit(version: int, of: int) -> TimelineEntry:
+    data = {"version": of, "parts": [{"type": "text", "text": f"number {of} again"}]}
+    return TimelineEntry(version, version, 1_000, value("message.edited", data))
+
+
 def rejection(event_id: str, version: int) -> Rejection:
     return Rejection(f"{KEY}#{event_id}", LARGE_OFFSET, 1_700_000_000_000, "version_conflict", version, ("title", "2"))
 
@@ -104,6 +114,7 @@ class WarmContract:
         assert await store.load([]) == {}
         assert await store.write_sessions([]) == ({}, frozenset())
         await store.insert_timeline([])
+        await store.insert_edits([])
         await store.insert_rejections([])
 
     async def test_changing_a_written_state_in_place_changes_nothing_in_the_store(self, store: WarmStore) -> None:
@@ -255,6 +266,44 @@ class WarmContract:
         await store.delete_timeline(KEY, 11, 11)
         assert [one.version for one in await store.timeline(KEY, 1, 20)] == [10, *range(12, 21)]
         assert len(await store.timeline(f"{KEY}1", 1, 20)) == 20
+
+    async def test_a_redaction_blanks_a_message_and_its_edits_and_nothing_else(
+        self, store: WarmStore, rival: WarmStore
+    ) -> None:
+        spoken = [*map(message, (1, 2, 3)), edit(4, 2), edit(5, 3), edit(6, 2), message(7), edit(8, 2)]
+        edits = [Edit(2, 4), Edit(3, 5), Edit(2, 6), Edit(2, 8)]
+        for key in (KEY, f"{KEY}2"):
+            await store.insert_timeline([(key, one) for one in spoken])
+            await store.insert_edits([(key, one) for one in edits])
+        await store.insert_edits([(KEY, edits[0])])
+        taken_back: Redactions = {(2, None): 7}
+        assert await store.redact(KEY, taken_back) == 3
+        assert await rival.redact(KEY, taken_back) == 0, "it is done already"
+        left = [blanked(one, taken_back) for one in spoken]
+        assert [one.version for one, whole in zip(left, spoken, strict=True) if one != whole] == [2, 4, 6]
+        assert await store.timeline(KEY, 1, 8) == left
+        assert await store.timeline(f"{KEY}2", 1, 8) == spoken
+        await store.insert_timeline([(KEY, message(2))])
+        assert await store.timeline(KEY, 1, 8) == left, "who comes late brings nothing back"
+
+    async def test_redactions_of_many_entries_by_two_owners_come_to_the_same(
+        self, store: WarmStore, rival: WarmStore
+    ) -> None:
+        spoken = [message(version) for version in range(1, 251)]
+        await store.insert_timeline([(KEY, one) for one in spoken])
+        even: Redactions = {(version, None): 300 for version in range(2, 251, 2)}
+        all_of_them: Redactions = {(version, None): 300 for version in range(1, 251)}
+        done = await asyncio.gather(store.redact(KEY, all_of_them), rival.redact(KEY, even))
+        assert sum(done) == 250
+        assert await store.timeline(KEY, 1, 250) == [blanked(one, all_of_them) for one in spoken]
+
+    async def test_a_redaction_of_what_is_not_warm_any_more_does_nothing(self, store: WarmStore) -> None:
+        await store.insert_timeline([(KEY, one) for one in (message(2), edit(3, 2), edit(4, 2))])
+        await store.insert_edits([(KEY, Edit(2, 3)), (KEY, Edit(2, 4))])
+        await store.delete_timeline(KEY, 1, 3)
+        assert await store.redact(KEY, {(2, None): 9, (7, 1): 9}) == 1
+        assert [one.version for one in await store.timeline(KEY, 1, 9)] == [4]
+        assert await store.redact("acme/unknown", {(2, None): 9}) == 0
 
     async def test_the_first_rejection_of_an_event_id_stays(self, store: WarmStore) -> None:
         await store.insert_rejections([rejection("e1", 4)])

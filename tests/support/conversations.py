@@ -9,6 +9,7 @@ from typing import NamedTuple
 from everlog.adapters.memory.log import MemoryLog
 from everlog.domain.fold import Stretch, fold_session, route
 from everlog.domain.record import LogRecord, partition_of
+from everlog.domain.redaction import blanked
 from everlog.domain.state import state_hash
 from everlog.domain.stored import TimelineEntry
 from support.events import TENANT, said, value
@@ -40,6 +41,15 @@ class Conversations:
     async def say(self, key: str, text: str = "Hello", **attributes: object) -> None:
         """A message, by its owner."""
         await self._append(key, said(text, subject=_subject(key), **attributes))
+
+    async def edit(self, key: str, version: int, text: str) -> None:
+        """A message gets other words."""
+        data = {"version": version, "parts": [{"type": "text", "text": text}]}
+        await self._append(key, value("message.edited", data, subject=_subject(key)))
+
+    async def redact(self, key: str, version: int) -> None:
+        """A message is taken back."""
+        await self._append(key, value("message.redacted", {"version": version}, subject=_subject(key)))
 
     async def begin(self) -> None:
         """Every session begins and gets a few messages."""
@@ -85,6 +95,8 @@ class Truth(NamedTuple):
     hashes: dict[str, str]
     """State hash by session."""
     entries: dict[str, list[TimelineEntry]]
+    shown: dict[str, list[TimelineEntry]]
+    """The entries as redactions have left them."""
     rejected: dict[str, int]
     """Offset of the first rejection by its id."""
     outcomes: list[int]
@@ -109,6 +121,7 @@ def truth_of(records: Sequence[LogRecord], partition: int = PARTITION, partition
     return Truth(
         hashes={key: state_hash(state) for key, state in states.items() if state is not None},
         entries={fold.key: fold.entries for fold in folds if fold.entries},
+        shown={fold.key: [blanked(entry, fold.redactions) for entry in fold.entries] for fold in folds if fold.entries},
         rejected=rejected,
         outcomes=[outcome for _, outcome in sorted(outcomes)],
     )

@@ -141,16 +141,26 @@ class World:
         folds = [await self._folded(key, loaded.get(key), mine, stretch) for key, mine in sessions.items()]
         await self.warm.insert_timeline([(fold.key, entry) for fold in folds for entry in fold.entries])
         await self.warm.insert_rejections([rejection for fold in folds for rejection in fold.rejections])
+        await self._redact(folds)
         writes = [SessionWrite(fold.document, bases.get(fold.key)) for fold in folds if fold.document is not None]
         await self.warm.write_sessions(writes)
         packed = dict(outcomes) | dict(pair for fold in folds for pair in fold.outcomes)
         batch = ClosedBatch(IDENTITY.era, partition, first, following, [packed[at] for at in range(first, following)])
         await self.warm.close_batch(batch)
-        shown = [(fold.document, fold.entries) for fold in folds]
+        await self.hot.drop([fold.key for fold in folds if fold.redactions])
+        shown = [(fold.document, await self._shown(fold)) for fold in folds]
         await self.hot.put([HotWrite(one, added) for one, added in shown if one is not None and one.state is not None])
         if self.publishing:
             moved = [key_mark(fold.key) for fold in folds if fold.entries]
             await self.hot.publish(Outcomes(IDENTITY.era, partition, first, list(batch.outcomes), moved))
+
+    async def _redact(self, folds: list[SessionFold]) -> None:
+        await self.warm.insert_edits([(fold.key, edit) for fold in folds for edit in fold.edits])
+        for fold in folds:
+            await self.warm.redact(fold.key, fold.redactions)
+
+    async def _shown(self, fold: SessionFold) -> list[TimelineEntry]:
+        return await self.warm.timeline(fold.key, 1, fold.entries[-1].version) if fold.redactions else fold.entries
 
     async def _folded(self, key: str, loaded: Loaded | None, records: list[LogRecord], stretch: Stretch) -> SessionFold:
         try:

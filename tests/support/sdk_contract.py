@@ -344,6 +344,8 @@ class SdkContract:
         assert [[each.text for each in parts(m)] for m in shown][:2] == [["Hello!"], []]
         assert [each.text for m in await chat.messages(last=2) for each in parts(m)] == ["3", "4"]
         assert [m.version for m in await chat.messages(view="raw")] == [m.version for m in shown]
+        events = [event async for event in chat.timeline()]
+        assert [event.data["parts"][0]["text"] for event in events if event.version in (2, 3)] == ["Hello", ""]
 
     async def test_following_begins_where_it_is_asked_to_and_goes_on(self, chat: Session) -> None:
         await chat.append(said("before"))

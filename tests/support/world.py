@@ -222,7 +222,7 @@ async def assert_warm(world: World, truth: Truth, partition: int = PARTITION, *,
     keys = list(truth.hashes)
     stored = {key: document.stored for key, document in (await world.warm.load(keys)).items()}
     assert {key: digest(document) for key, document in stored.items()} == truth.hashes
-    for key, entries in truth.entries.items():
+    for key, entries in truth.shown.items():
         assert await world.warm.timeline(key, 1, len(entries) + 1) == entries[stored[key].timeline_from - 1 :]
     for name, offset in truth.rejected.items():
         rejection = await world.warm.rejection(*name.split("#", 1))

@@ -12,7 +12,9 @@ import msgspec
 
 from everlog.domain.event import Event, Malformed, UnknownRules
 from everlog.domain.law import LAW, UnknownRulesError
+from everlog.domain.messages import Place
 from everlog.domain.record import LogRecord, partition_of
+from everlog.domain.redaction import CHANGING, Edit, Redactions, edits, redactions
 from everlog.domain.state import State
 from everlog.domain.stored import Loaded, Rejection, StoredSession, TimelineEntry, encode_stored, rejection_of
 from everlog.domain.verdicts import FOREIGN, Accepted, Reason, Rejected, pack
@@ -46,6 +48,8 @@ class SessionFold(msgspec.Struct):
     rejections: list[Rejection]
     outcomes: list[tuple[int, int]]
     """(offset, packed outcome) of each of its records."""
+    edits: list[Edit] = []
+    redactions: Redactions = {}
 
 
 class ForgottenOutcomesError(IntegrityError):
@@ -123,7 +127,8 @@ def fold_session(key: str, loaded: Loaded | None, records: Sequence[LogRecord], 
             outcomes=earlier + fold.outcomes,
         )
         _prove_storable(document, fresh[0].offset)
-    return SessionFold(key, document, fold.entries, fold.rejections, recalled + fold.outcomes)
+    outcomes = recalled + fold.outcomes
+    return SessionFold(key, document, fold.entries, fold.rejections, outcomes, fold.edits, fold.redactions)
 
 
 def carried_outcomes(stored: StoredSession | None, stretch: Stretch) -> list[tuple[int, int]]:
@@ -174,6 +179,8 @@ class _Fold:
         self.entries: list[TimelineEntry] = []
         self.rejections: list[Rejection] = []
         self.outcomes: list[tuple[int, int]] = []
+        self.edits: list[Edit] = []
+        self.redactions: dict[Place, int] = {}
 
     def run(self, records: Iterable[LogRecord], at_version: int | None = None) -> None:
         """Judge and fold records in order, to their end or to a version.
@@ -206,6 +213,9 @@ class _Fold:
         self.outcomes.append((record.offset, pack(verdict)))
         if isinstance(verdict, Accepted):
             self.entries.append(TimelineEntry(verdict.version, record.offset, record.timestamp, record.value or b""))
+            if isinstance(event.payload, CHANGING):
+                self.edits += edits(event.payload, verdict.version)
+                self.redactions |= redactions(event.payload, verdict.version)
 
     def _add_undecoded(self, record: LogRecord, event: Malformed | UnknownRules) -> None:
         if isinstance(event, UnknownRules):

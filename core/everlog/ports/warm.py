@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from everlog.domain.redaction import Edit, Redactions
 from everlog.domain.searching import Query
 from everlog.domain.stored import Base, Loaded, Parked, Rejection, StoredSession, TimelineEntry
 from everlog.schemas.errors import IntegrityError
@@ -121,6 +122,13 @@ class WarmStore(WarmReader, Protocol):
     async def insert_rejections(self, rejections: Sequence[Rejection]) -> None:
         """Insert rejections; one that is there already is left as it is."""
 
+    async def insert_edits(self, edits: Sequence[tuple[str, Edit]]) -> None:
+        """Note (session key, edit) for redactions to come; one that is there already is left as it is."""
+
+    async def redact(self, key: str, taken_back: Redactions) -> int:
+        """Blank the entries of a session of which something is taken back, and those of their noted edits, as far as
+        they are warm; how many were not blanked yet."""
+
     async def close_batch(self, batch: ClosedBatch) -> bool:
         """Store the outcomes, then move the watermark from ``first`` to ``next`` by compare-and-set.
 
@@ -132,4 +140,4 @@ class WarmStore(WarmReader, Protocol):
         is trusted without a watermark."""
 
     async def delete_timeline(self, key: str, first: int, last: int) -> None:
-        """Delete the entries of versions ``first`` to ``last`` inclusive."""
+        """Delete the entries of versions ``first`` to ``last`` inclusive, and what is noted of them."""

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from everlog.domain.redaction import redacts
 from everlog.domain.stored import TimelineEntry
 from everlog.gateway.answers import event_body
 from everlog.ports.hot import key_mark
@@ -68,11 +69,11 @@ class Feed:
             self.wake()
 
     def add(self, entries: Sequence[TimelineEntry]) -> None:
-        """Newest entries, without a hole, oldest first."""
+        """Newest entries, without a hole, oldest first. Behind a redaction nothing older is shared any more."""
         new = [entry for entry in entries if entry.version > self.version]
         if not new:
             return
-        if new[0].version != self.version + 1:
+        if new[0].version != self.version + 1 or any(map(redacts, new)):  # what is taken back may be told already
             self._frames.clear()
             self._bytes = 0
         for entry in new:

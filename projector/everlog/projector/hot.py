@@ -12,11 +12,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-import msgspec
 import structlog
 
 from everlog.ports.control import ControlStore, HotEpoch
-from everlog.ports.hot import HotStore, HotWrite, Outcomes, key_mark
+from everlog.ports.hot import HotStore, HotWrite, Outcomes
 from everlog.projector import metrics
 from everlog.projector.retrying import Retries
 from everlog.runtime.breaker import Breaker, RefusedError
@@ -72,13 +71,12 @@ class HotSide:
         self._enter(await self._begin(self._in_force, self._in_force.incarnation))
 
     async def put(self, writes: Sequence[HotWrite], outcomes: Outcomes | None = None) -> bool:
-        """Move sessions forward, then publish outcomes and whom they moved, if the store answers; whether it did."""
-        moved = [key_mark(document.key) for document, entries in writes if entries]
+        """Move sessions forward, then publish outcomes, if the store answers; whether it did."""
 
         async def work(store: HotStore) -> None:
             await store.put(writes)
             if outcomes is not None:
-                await store.publish(msgspec.structs.replace(outcomes, moved=moved))
+                await store.publish(outcomes)
 
         return await self._attempt(work)
 

@@ -8,7 +8,7 @@ The order of a batch, and why:
     place, and parked; the records of a parked session are passed over, and so are those of a stub, whose state comes
     back in the background: no session stops another.
  4. Timeline entries and rejections are inserted: readers ignore entries above the document's version, so early is
-    harmless, and late would leave a version without its entry.
+    harmless, and late would leave a version without its entry. Then redactions blank what they take back.
  5. Session documents are written onto the base that they were folded from. A moved base means that another owner was
     here: load, skip what it folded, fold the rest, write again.
  6. The outcomes are stored and the watermark moves by compare-and-set. If that fails the batch is not ours: nothing
@@ -34,9 +34,9 @@ import structlog
 from everlog.domain.fold import FoldRaisedError, ForgottenOutcomesError, SessionFold, Stretch, route
 from everlog.domain.parking import fold_on, park_raised
 from everlog.domain.record import LogRecord
-from everlog.domain.stored import Base, Loaded, StoredSession
+from everlog.domain.stored import Base, Loaded, StoredSession, TimelineEntry
 from everlog.ports.history import History
-from everlog.ports.hot import HotWrite, Outcomes
+from everlog.ports.hot import TAIL_ENTRIES, HotWrite, Outcomes, key_mark
 from everlog.ports.log import LogIdentity, LogReader
 from everlog.ports.warm import ClosedBatch, DamagedDocumentsError, SessionWrite, WarmStore, Written
 from everlog.projector import metrics
@@ -156,9 +156,9 @@ class Projection:
                 raise ResumeError(f"partition {partition}: somebody else moved the watermark {first}")
         with stage("hot"):
             final = {**loaded, **written}
-            stored = [(final[fold.key].stored, fold.entries) for fold in folds if fold.key in final]
-            hot_writes = [HotWrite(document, entries) for document, entries in stored if document.state is not None]
-            await self.hot.put(hot_writes, Outcomes(era, partition, first, packed))
+            moved = [key_mark(fold.key) for fold in folds if fold.entries]
+            stored = [(final[fold.key].stored, fold) for fold in folds if fold.key in final]
+            await self.show(stored, Outcomes(era, partition, first, packed, moved))
         owned.watermark = batch.next
         for key, document in final.items():
             owned.cache.put(key, document)
@@ -302,10 +302,32 @@ class Projection:
         raise ResumeError(f"partition {owned.partition}: bases move under this worker")
 
     async def insert(self, folds: Sequence[SessionFold]) -> None:
-        """Insert the timeline entries and rejections of folds."""
+        """Insert the timeline entries, rejections and edits of folds, then blank what their redactions take back."""
         entries = [(fold.key, entry) for fold in folds for entry in fold.entries]
         rejections = [rejection for fold in folds for rejection in fold.rejections]
-        await asyncio.gather(self.warm.insert_timeline(entries), self.warm.insert_rejections(rejections))
+        edits = [(fold.key, edit) for fold in folds for edit in fold.edits]
+        await asyncio.gather(
+            self.warm.insert_timeline(entries), self.warm.insert_rejections(rejections), self.warm.insert_edits(edits)
+        )
+        for fold in folds:
+            await self.warm.redact(fold.key, fold.redactions)
+
+    async def show(self, stored: Sequence[tuple[StoredSession, SessionFold]], outcomes: Outcomes | None = None) -> None:
+        """Put documents with a state and the entries of their folds into the hot store, then publish.
+
+        After a redaction the tail starts anew, with what is warm: what was taken back may stand in the old one.
+        """
+        shown = [(document, fold) for document, fold in stored if document.state is not None]
+        if redacted := [document.key for document, fold in shown if fold.redactions]:
+            await self.hot.drop(redacted)
+        writes = [
+            HotWrite(document, await self._warm_tail(document) if fold.redactions else fold.entries)
+            for document, fold in shown
+        ]
+        await self.hot.put(writes, outcomes)
+
+    async def _warm_tail(self, document: StoredSession) -> Sequence[TimelineEntry]:
+        return await self.warm.timeline(document.key, max(1, document.version - TAIL_ENTRIES + 1), document.version)
 
     async def write(self, writes: Sequence[SessionWrite]) -> Written:
         """Write documents onto their bases. Raises ``ResumeError`` when the store lost acknowledged writes."""

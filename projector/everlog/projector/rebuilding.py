@@ -12,6 +12,7 @@ from typing import Final
 from everlog.domain.fold import FoldRaisedError, SessionFold, Stretch
 from everlog.domain.parking import fold_on, park_raised
 from everlog.domain.record import LogRecord
+from everlog.domain.redaction import blanked, is_copy
 from everlog.domain.stored import Base, Loaded, StoredSession, TimelineEntry, decode_stored, encode_stored
 from everlog.ports.history import History
 from everlog.ports.hot import TAIL_ENTRIES
@@ -35,7 +36,7 @@ class Rebuild:
         self.newest: list[TimelineEntry] = []
         """The newest entries that are warm, as many as are hot."""
         self.mended_entries = 0
-        """Entries that were missing in the warm store, or were others."""
+        """Entries that were missing in the warm store, or were others, or not blanked."""
 
     async def advance(self, until: int, timeline_from: int = 1) -> None:
         """Fold the records below an offset; entries from a version on are put right in the warm store.
@@ -50,6 +51,7 @@ class Rebuild:
                 self.document = fold.document or self.document
                 await self._warm.insert_rejections(fold.rejections)
                 await self._mend([entry for entry in fold.entries if entry.version >= timeline_from])
+                await self._redact(fold)
             self._next = records[-1].offset + 1 if len(records) == PART_RECORDS else until
 
     def _fold(self, records: list[LogRecord], stretch: Stretch) -> SessionFold:
@@ -68,10 +70,20 @@ class Rebuild:
             return
         first, last = entries[0].version, entries[-1].version
         found = {entry.version: entry for entry in await self._warm.timeline(self._key, first, last)}
-        wrong = [entry for entry in entries if found.get(entry.version) != entry]
+        wrong = [entry for entry in entries if not _is_right(found.get(entry.version), entry)]
         for entry in wrong:
             if entry.version in found:
                 await self._warm.delete_timeline(self._key, entry.version, entry.version)
         await self._warm.insert_timeline([(self._key, entry) for entry in wrong])
         self.mended_entries += len(wrong)
         self.newest = [*self.newest, *entries][-TAIL_ENTRIES:]
+
+    async def _redact(self, fold: SessionFold) -> None:
+        """Blank what the records took back; what was blanked before its redaction is reached counts as right."""
+        await self._warm.insert_edits([(self._key, edit) for edit in fold.edits])
+        self.mended_entries += await self._warm.redact(self._key, fold.redactions)
+        self.newest = [blanked(entry, fold.redactions) for entry in self.newest] if fold.redactions else self.newest
+
+
+def _is_right(found: TimelineEntry | None, entry: TimelineEntry) -> bool:
+    return found is not None and is_copy(found, entry)

@@ -6,8 +6,8 @@ Archive and log are read beside the batches of the partition; only what is writt
  1. Without the lock: the document, the state of a stub from the archive, the next records that were passed over.
  2. With the lock: the document again, and behind the last of them from the log what was passed over meanwhile. All of
     it is folded; while more wait, the session stays parked, at the first of those.
- 3. Entries and rejections are inserted, the document is written onto its base, the hot store gets it: as in a batch.
-    A base that has moved means that another owner was here; nothing is done then.
+ 3. Entries and rejections are inserted, redactions carried out, the document is written onto its base, the hot store
+    gets it: as in a batch. A base that has moved means that another owner was here; nothing is done then.
  4. In the end, without the lock: the newest outcomes are published one by one, for those who still wait.
 
 A crash before the document's write changes nothing, one after it leaves a session that goes on: batches that come
@@ -31,7 +31,7 @@ from everlog.domain.record import LogRecord
 from everlog.domain.state import State
 from everlog.domain.stored import Loaded, Parked
 from everlog.domain.verdicts import PENDING
-from everlog.ports.hot import HotWrite, Outcomes
+from everlog.ports.hot import Outcomes
 from everlog.ports.warm import SessionWrite
 from everlog.projector import metrics
 from everlog.projector.owned import OwnedPartition
@@ -154,8 +154,7 @@ class Redriver:
         written = (await self._projection.write([SessionWrite(fold.document, loaded.base)])).documents.get(key)
         if written is None:
             return None
-        if written.stored.state is not None:
-            await self._projection.hot.put([HotWrite(written.stored, fold.entries)])
+        await self._projection.show([(written.stored, fold)])
         owned.cache.put(key, written)
         if (waits := written.stored.parked) is not None and waits.offset == goes_on_at:
             owned.parked[key] = waits

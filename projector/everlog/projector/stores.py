@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from everlog.domain.redaction import Edit, Redactions
 from everlog.domain.stored import Loaded, Parked, Rejection, TimelineEntry
 from everlog.ports.warm import ClosedBatch, SessionWrite, WarmStore, Written
 from everlog.projector.retrying import Retries
@@ -51,6 +52,15 @@ class PatientWarmStore:
         """Insert rejections."""
         if rejections:
             await self._retries(lambda: self._store.insert_rejections(rejections))
+
+    async def insert_edits(self, edits: Sequence[tuple[str, Edit]]) -> None:
+        """Note (session key, edit)."""
+        if edits:
+            await self._retries(lambda: self._store.insert_edits(edits))
+
+    async def redact(self, key: str, taken_back: Redactions) -> int:
+        """Blank entries of a session; how many were not blanked yet."""
+        return await self._retries(lambda: self._store.redact(key, taken_back)) if taken_back else 0
 
     async def write_sessions(self, writes: Sequence[SessionWrite]) -> Written:
         """Write documents onto their bases. Raises ``IntegrityError`` when acknowledged writes are gone."""

@@ -52,6 +52,21 @@ async def test_messages_are_shown_as_they_should_be_seen_now() -> None:
         assert again.status_code == 304 and again.content == b""
 
 
+async def test_what_was_taken_back_is_in_no_event_either() -> None:
+    async with World().served() as app, knocking(app) as door:
+        await create(door, "rome")
+        edit = {
+            "type": "message.edited",
+            "data": {"version": 2, "parts": [{"type": "text", "text": "a second secret"}]},
+        }
+        redaction = {"type": "message.redacted", "data": {"version": 2}}
+        await append(door, "rome", said("a secret"), edit, said("Hello"), redaction)
+        answer = await door.get("/v1/sessions/rome/events")
+        assert "secret" not in answer.text and "Hello" in answer.text
+        assert [each["version"] for each in answer.json()["events"]] == [1, 2, 3, 4, 5]
+        assert answer.headers["Everlog-Tier"] == "hot"
+
+
 async def test_older_messages_are_where_next_leads() -> None:
     async with World().served() as app, knocking(app) as door:
         await create(door, "rome")

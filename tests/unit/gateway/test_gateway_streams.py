@@ -22,7 +22,7 @@ from everlog.gateway.server import serve
 from everlog.ports.hot import TAIL_ENTRIES
 from everlog.schemas.errors import UnavailableError
 from support.door import IDENTITY, World, message, token
-from support.events import said
+from support.events import said, value
 from support.waiting import until
 
 
@@ -276,6 +276,15 @@ def entries(first: int, last: int, size: int = 10) -> list[TimelineEntry]:
 def versions(feed: Feed, after: int) -> list[int] | None:
     frames = feed.behind(after)
     return [frame.version for frame in frames] if frames is not None else None
+
+
+def test_a_feed_shares_nothing_that_was_told_before_a_redaction() -> None:
+    feed = Feed("acme/rome")
+    feed.add(entries(1, 4))
+    redaction = value("message.redacted", {"version": 3})
+    feed.add([TimelineEntry(5, 5, 1_000, redaction), *entries(6, 6)])
+    assert versions(feed, 4) == [5, 6]
+    assert versions(feed, 3) is None
 
 
 def test_a_feed_gives_what_is_behind_a_version_as_far_as_it_reaches() -> None:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from everlog.adapters.memory.control import MemoryControlStore
 from everlog.adapters.memory.hot import MemoryHotStore
-from everlog.domain.stored import StoredSession, TimelineEntry
-from everlog.ports.hot import HotWrite, Outcomes, key_mark
+from everlog.ports.hot import HotWrite, Outcomes
 from everlog.ports.log import LogIdentity
 from everlog.projector.hot import HotSide
 from everlog.projector.retrying import Retries
@@ -66,15 +65,6 @@ async def test_a_store_that_stays_away_is_asked_only_once_per_pause_and_used_aga
         assert await hot.put([], None)
     assert AwayHotStore.asked == 9
     assert (await control.live()).hot_epoch == hot.epoch == 5
-
-
-async def test_a_batch_tells_whom_it_moved() -> None:
-    store = MemoryHotStore(1)
-    hot, _ = await side(store)
-    moved, refreshed = (StoredSession(f"acme/{name}", 0, 0, 1, None) for name in ("moved", "refreshed"))
-    async with store.subscribe() as outcomes:
-        await hot.put([HotWrite(moved, [TimelineEntry(1, 1, 1, b"")]), HotWrite(refreshed, [])], Outcomes(0, 0, 0, [1]))
-        assert await anext(aiter(outcomes)) == Outcomes(0, 0, 0, [1], [key_mark("acme/moved")])
 
 
 async def test_outcomes_are_published_one_by_one_in_their_order() -> None:

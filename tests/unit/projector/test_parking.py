@@ -24,6 +24,7 @@ from everlog.schemas.errors import IntegrityError, UnavailableError
 from support.conversations import PARTITION, Conversations, Truth, records_of, session_keys, truth_of
 from support.events import value
 from support.poison import SECRET, Poison
+from support.waiting import until
 from support.watched import CrashError, Watch, failing, silent, when
 from support.world import BATCH, World, assert_projected
 
@@ -491,5 +492,4 @@ async def test_a_document_that_claims_to_have_seen_what_never_was_is_not_redrive
 @pytest.fixture(autouse=True)
 async def _no_task_is_left() -> AsyncIterator[None]:
     yield
-    await asyncio.sleep(0)
-    assert len(asyncio.all_tasks()) <= 1
+    await until(lambda: len(asyncio.all_tasks()) <= 1, what="reads of the archive that were given up end")

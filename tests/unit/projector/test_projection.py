@@ -12,6 +12,7 @@ from everlog.adapters.memory.hot import MemoryHotStore
 from everlog.adapters.memory.warm import MemoryWarmStore
 from everlog.domain.record import Record
 from everlog.domain.verdicts import FOREIGN
+from everlog.ports.hot import key_mark
 from everlog.ports.warm import ClosedBatch, SessionWrite
 from everlog.projector import projection as module
 from everlog.projector.ports import ResumeError
@@ -57,6 +58,34 @@ async def test_batches_come_to_what_the_whole_log_comes_to(seed: int, cached_ses
     assert {stored.key async for stored in story.world.hot_documents(list(story.truth.hashes))} == set(
         story.truth.hashes
     )
+
+
+@pytest.mark.parametrize("batch", [1, 2, 100])
+async def test_what_was_taken_back_is_neither_warm_nor_hot(batch: int) -> None:
+    world = await World().begin()
+    talks = Conversations(world.log)
+    await talks.begin()
+    key, other = talks.keys[:2]
+    await talks.say(key, "a secret")
+    await talks.edit(key, 5, "the same secret")
+    await talks.say(other, "no secret")
+    await talks.redact(key, 5)
+    await talks.say(key, "Good bye")
+    projection = await world.projection()
+    await world.follow(projection, batch=batch)
+    truth = truth_of(await records_of(world.log))
+    await assert_projected(world, truth)
+    assert [b"secret" in entry.value for entry in truth.entries[key]] == [False] * 4 + [True, True, False, False]
+    hot = world.hot.at_epoch(1)
+    assert await hot.tail(key) == truth.shown[key]
+    assert await hot.tail(other) == truth.shown[other] == truth.entries[other]
+
+
+async def test_a_batch_tells_whom_it_moved(short: Told) -> None:
+    async with short.world.hot.subscribe() as outcomes:
+        await short.world.project(batch=100)
+        told = await anext(aiter(outcomes))
+    assert sorted(told.moved) == sorted(map(key_mark, short.truth.entries))
 
 
 async def test_the_outcomes_of_every_batch_are_published(short: Told) -> None:

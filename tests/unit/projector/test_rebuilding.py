@@ -228,6 +228,20 @@ async def test_a_repair_brings_lost_and_wrong_entries_back_and_leaves_evicted_on
     assert await place.world.hot.at_epoch(1).tail(place.key) == kept
 
 
+async def test_a_repair_takes_back_what_was_redacted_and_leaves_what_was_blanked(place: Place) -> None:
+    await place.talks.edit(place.key, 2, "again")
+    await place.talks.redact(place.key, 2)
+    await place.world.follow(place.projection)
+    assert (await place.repair()).done == 0
+    truth = truth_of(await records_of(place.world.log))
+    (whole,) = [entry for entry in truth.entries[place.key] if entry.version == 2]
+    await place.world.warm.delete_timeline(place.key, 2, 2)
+    await place.world.warm.insert_timeline([(place.key, whole)])
+    assert (await place.repair()).done == 1
+    await place.assert_true()
+    assert await place.world.hot.at_epoch(1).tail(place.key) == truth.shown[place.key]
+
+
 async def test_a_repair_corrects_a_stub_and_leaves_it_one(place: Place) -> None:
     assert (await place.world.ask(place.projection, "evict_session", [place.key])).done == 1
     stub = (await place.world.stored(place.key)).stub

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from everlog.domain.redaction import Edit, Redactions, blanked
 from everlog.domain.searching import Found, Query, found_by
 from everlog.domain.stored import (
     Base,
@@ -40,6 +41,7 @@ class MemoryWarmStore:
         self._now_ms = now_ms
         self._documents: dict[str, _Document] = {}
         self._timeline: dict[str, dict[int, TimelineEntry]] = {}
+        self._edits: dict[str, set[Edit]] = {}
         self._rejections: dict[str, Rejection] = {}
         self._outcomes: dict[tuple[int, int, int], int] = {}
         self._watermarks: dict[tuple[int, int], int] = {}
@@ -123,6 +125,20 @@ class MemoryWarmStore:
         for rejection in rejections:
             self._rejections.setdefault(rejection.id, rejection)
 
+    async def insert_edits(self, edits: Sequence[tuple[str, Edit]]) -> None:
+        """Note (session key, edit)."""
+        for key, edit in edits:
+            self._edits.setdefault(key, set()).add(edit)
+
+    async def redact(self, key: str, taken_back: Redactions) -> int:
+        """Blank entries."""
+        messages, entries = {message for message, _ in taken_back}, self._timeline.get(key, {})
+        edited = {edit.version for edit in self._edits.get(key, ()) if edit.message in messages}
+        changed = {version: blanked(entries[version], taken_back) for version in entries.keys() & (messages | edited)}
+        changed = {version: entry for version, entry in changed.items() if entry != entries[version]}
+        entries |= changed
+        return len(changed)
+
     async def close_batch(self, batch: ClosedBatch) -> bool:
         """Store the outcomes, then move the watermark."""
         for offset, outcome in enumerate(batch.outcomes, batch.first):
@@ -141,10 +157,12 @@ class MemoryWarmStore:
         self._watermarks[era, partition] = offset
 
     async def delete_timeline(self, key: str, first: int, last: int) -> None:
-        """Delete the entries of versions ``first`` to ``last`` inclusive."""
+        """Delete the entries of versions ``first`` to ``last`` inclusive, and what is noted of them."""
         entries = self._timeline.get(key, {})
         for version in range(first, last + 1):
             entries.pop(version, None)
+        edits = self._edits.get(key, set())
+        edits -= {edit for edit in edits if first <= edit.version <= last}
 
     async def idle(self, before_ms: int, *, stubs: bool = False) -> AsyncIterator[Idle]:
         """Sessions whose document was last written before that time."""

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
 from everlog.adapters.mongo.connection import Database
 from everlog.adapters.mongo.sessions import Sessions
-from everlog.adapters.mongo.timeline import Rejections, Timeline
+from everlog.adapters.mongo.timeline import Edits, Rejections, Timeline
 from everlog.adapters.mongo.watermarks import Outcomes, Watermarks
+from everlog.domain.redaction import Edit, Redactions
 from everlog.domain.searching import Query
 from everlog.domain.stored import Loaded, Parked, Rejection, TimelineEntry
 from everlog.ports.warm import ClosedBatch, Hit, Idle, SessionWrite, Written
@@ -20,6 +21,7 @@ class MongoWarmStore:
         self._now_ms = now_ms
         self._sessions = Sessions(database[f"sessions_g{generation}"])
         self._timeline = Timeline(database[f"timeline_g{generation}"])
+        self._edits = Edits(database[f"edits_g{generation}"])
         self._rejections = Rejections(database[f"rejections_g{generation}"])
         self._outcomes = Outcomes(database[f"outcomes_g{generation}"])
         self._watermarks = Watermarks(database[f"watermarks_g{generation}"])
@@ -71,6 +73,17 @@ class MongoWarmStore:
         """Insert rejections."""
         await self._rejections.insert(rejections)
 
+    async def insert_edits(self, edits: Sequence[tuple[str, Edit]]) -> None:
+        """Note (session key, edit)."""
+        await self._edits.insert(edits)
+
+    async def redact(self, key: str, taken_back: Redactions) -> int:
+        """Blank entries, each onto its exact content."""
+        messages = {message for message, _ in taken_back}
+        edited = await self._edits.read(key, min(messages), max(messages))
+        versions = messages.union(edit.version for edit in edited if edit.message in messages)
+        return await self._timeline.blank(key, sorted(versions), taken_back)
+
     async def close_batch(self, batch: ClosedBatch) -> bool:
         """Store the outcomes, then move the watermark; in this order, so that no record below it lacks its outcome."""
         await self._outcomes.insert(batch)
@@ -83,8 +96,9 @@ class MongoWarmStore:
             await self._watermarks.begin(era, partition, offset)
 
     async def delete_timeline(self, key: str, first: int, last: int) -> None:
-        """Delete the entries of versions ``first`` to ``last`` inclusive."""
+        """Delete the entries of versions ``first`` to ``last`` inclusive, and what is noted of them."""
         await self._timeline.delete(key, first, last)
+        await self._edits.delete(key, first, last)
 
     def idle(self, before_ms: int, *, stubs: bool = False) -> AsyncIterator[Idle]:
         """Sessions whose document was last written before that time."""

@@ -14,6 +14,7 @@ from everlog.domain.event import Event
 from everlog.domain.fold import replay_session
 from everlog.domain.law import LAW
 from everlog.domain.record import Record
+from everlog.domain.redaction import blanked, redactions
 from everlog.domain.state import State
 from everlog.domain.stored import TimelineEntry
 from everlog.domain.verdicts import Accepted, Duplicate, Rejected, Verdict
@@ -114,6 +115,8 @@ class MemorySession:
         if isinstance(verdict, Accepted):
             entry = TimelineEntry(verdict.version, record.offset, record.timestamp, record.value or b"")
             self.entries.append(entry)
+            if taken_back := redactions(decoded.payload, verdict.version):
+                self.entries = [blanked(each, taken_back) for each in self.entries]
             self.tell(entry)
         return verdict
 
