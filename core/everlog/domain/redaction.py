@@ -111,6 +111,6 @@ def _blank(event: Mapping[str, Any]) -> bool:
             data.pop("arguments", None)
         case "everlog.tool_call.failed.v1":
             data["error"]["message"] = ""
-        case "everlog.session.created.v1" if "summary" in data:
+        case "everlog.session.created.v1" if data.get("summary") is not None:
             data["summary"]["parts"] = _NO_PARTS
     return msgspec.json.encode(data) != before

@@ -99,6 +99,7 @@ def test_an_edit_of_another_place_of_a_batch_stays() -> None:
 @pytest.mark.parametrize(
     ("type_name", "data"),
     [
+        ("session.created", {"owner": "ada", "summary": None}),
         ("state.patched", {"set": {"city": "Rome"}}),
         ("com.example.noted", {"parts": "theirs"}),
         ("session.suspended", {}),
