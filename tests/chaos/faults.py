@@ -166,36 +166,36 @@ class Chaos:
         await self._restart("mongo")
 
     @asynccontextmanager
-    async def _frozen(self, *, is_late: bool) -> AsyncIterator[None]:
-        """While all workers are stopped in the midst of their batches.
+    async def _frozen(self, fault: Fault) -> AsyncIterator[Callable[[], None]]:
+        """While all workers are stopped in the midst of their batches; gives what ends their reads.
 
-        What they have sent to MongoDB comes before the body or, if ``is_late``, after it.
+        What they have sent to MongoDB comes before the body or, by chance, after it.
         """
+        is_late = fault.chance < 0.5
+
+        def end_reads() -> None:
+            """Reset connections to MongoDB, unless a proxy holds back what is on them until all is over."""
+            if not is_late or "mongo" in self._spoiled:
+                self._proxies["mongo"].reset()
+
         async with AsyncExitStack() as stack:
             async with self._in_the_midst():
                 await stack.enter_async_context(self._workers.frozen())
                 if is_late:
-                    yield
+                    yield end_reads
             if not is_late:
-                yield
+                yield end_reads
 
     async def _empty_views(self, fault: Fault) -> None:
-        is_late = fault.chance < 0.5
-        async with self._frozen(is_late=is_late):
-            await views.drop(self._mongo, lambda: self._end_reads(is_late=is_late))
+        async with self._frozen(fault) as end_reads:
+            await views.drop(self._mongo, end_reads)
 
     async def _roll_views_back(self, fault: Fault) -> None:
         async with self._workers.frozen():
             copy = await views.quiet_copy(self._mongo)
         await asyncio.sleep(fault.lasts_s)
-        is_late = fault.chance < 0.5
-        async with self._frozen(is_late=is_late):
-            await views.put_back(self._mongo, copy, lambda: self._end_reads(is_late=is_late))
-
-    def _end_reads(self, *, is_late: bool) -> None:
-        """Reset connections to MongoDB, unless a proxy holds back what is on them until all is over."""
-        if not is_late or "mongo" in self._spoiled:
-            self._proxies["mongo"].reset()
+        async with self._frozen(fault) as end_reads:
+            await views.put_back(self._mongo, copy, end_reads)
 
     async def _spoil_network(self, fault: Fault) -> None:
         proxy = self._proxies[fault.target]

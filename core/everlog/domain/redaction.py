@@ -14,6 +14,7 @@ import msgspec
 
 from everlog.domain.event import Payload
 from everlog.domain.messages import Place
+from everlog.domain.registry import BATCH
 from everlog.domain.stored import TimelineEntry
 from everlog.domain.types.batch import BatchAppended
 from everlog.domain.types.message import MessageEdited, MessageRedacted
@@ -31,7 +32,6 @@ class Edit(NamedTuple):
 
 CHANGING: Final = (MessageRedacted, MessageEdited, BatchAppended)
 """Payloads that may redact or edit."""
-_BATCH: Final = "everlog.batch.appended.v1"
 _NO_PARTS: Final = [{"type": "text", "text": ""}]
 """The law wants one part at least."""
 
@@ -55,18 +55,20 @@ def redacts(entry: TimelineEntry) -> bool:
 def blanked(entry: TimelineEntry, taken_back: Redactions) -> TimelineEntry:
     """An entry without the content that was taken back of it; the same one if there is none."""
     event = msgspec.json.decode(entry.value)
-    parts = [
+    changed = [
         _blank(part)
         for index, part in _parts(event)
         if _is_taken_back((entry.version, index), part, entry.version, taken_back)
     ]
-    return msgspec.structs.replace(entry, value=msgspec.json.encode(event)) if any(parts) else entry
+    return msgspec.structs.replace(entry, value=msgspec.json.encode(event)) if any(changed) else entry
 
 
 def is_copy(found: TimelineEntry, entry: TimelineEntry) -> bool:
     """Whether what was found is an entry, or what some redaction may have left of it."""
-    if found == entry or msgspec.structs.replace(found, value=entry.value) != entry:
-        return found == entry
+    if found == entry:
+        return True
+    if msgspec.structs.replace(found, value=entry.value) != entry:
+        return False
     event = msgspec.json.decode(entry.value)
     try:
         copy = msgspec.json.decode(found.value)
@@ -84,7 +86,7 @@ def _inner(payload: Payload) -> Sequence[Payload]:
 
 def _parts(event: Mapping[str, Any]) -> list[tuple[int | None, Mapping[str, Any]]]:
     """The events in an event, each with its index where it is a batch."""
-    return list(enumerate(event["data"]["events"])) if event["type"] == _BATCH else [(None, event)]
+    return list(enumerate(event["data"]["events"])) if event["type"] == BATCH else [(None, event)]
 
 
 def _is_taken_back(place: Place, event: Mapping[str, Any], version: int, taken_back: Redactions) -> bool:

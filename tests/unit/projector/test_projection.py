@@ -83,9 +83,15 @@ async def test_what_was_taken_back_is_neither_warm_nor_hot(batch: int) -> None:
 
 async def test_a_batch_tells_whom_it_moved(short: Told) -> None:
     async with short.world.hot.subscribe() as outcomes:
-        await short.world.project(batch=100)
+        projection = await short.world.project(batch=100)
         told = await anext(aiter(outcomes))
+        moved, refreshed = list(short.truth.entries)[:2]
+        await short.talks.say(moved, "Hello again")
+        await short.talks.say(refreshed, "too late", expectedversion=1_000)
+        await short.world.follow(projection)
+        later = await anext(aiter(outcomes))
     assert sorted(told.moved) == sorted(map(key_mark, short.truth.entries))
+    assert later.moved == [key_mark(moved)]
 
 
 async def test_the_outcomes_of_every_batch_are_published(short: Told) -> None:
